@@ -1,0 +1,13 @@
+"""mindraw: DRAW with hand-written gradients on NumPy and CuPy.
+
+The names here are the public engine; `mindraw.data`, `mindraw.figures`,
+`mindraw.gradcheck`, `mindraw.optim` and `mindraw.training` are imported by name.
+"""
+
+from .backend import get_backend
+from .errors import MindrawError
+from .models.draw import Draw, DrawConfig
+from .optim import Adam
+
+__all__ = ["Adam", "Draw", "DrawConfig", "MindrawError", "get_backend"]
+__version__ = "0.1.0"

@@ -1,0 +1,144 @@
+"""The array backend: the only file that knows where arrays live.
+
+The engine asks a :class:`Backend` for four things: arrays, the few array functions
+that NumPy and CuPy spell alike (``xp``), the element-wise kernels (``kernels``) and
+noise. Everything above this file runs unchanged on a CPU and on a GPU.
+"""
+
+import importlib.util
+
+import numpy as np
+
+from .errors import MindrawError
+
+NAMES = ("numpy", "cupy", "auto")
+#: float32 is for work, float64 for checks, complex128 for the complex step.
+DTYPES = ("float32", "float64", "complex128")
+
+
+class Backend:
+    """Arrays, array functions, kernels and noise on one device, in one precision.
+
+    Parameters
+    ----------
+    name : str
+        What the backend is called in messages and checkpoints.
+    xp : module
+        ``numpy`` or something that spells ``empty``, ``zeros``, ``matmul``, ``add``,
+        ``multiply``, ``sum``, ``copyto`` and ``stack`` as NumPy does.
+    kernels : module
+        `mindraw.kernels.reference` or its twin.
+    dtype : str
+        One of `DTYPES`.
+    """
+
+    def __init__(self, name, xp, kernels, dtype):
+        self.name = name
+        self.xp = xp
+        self.kernels = kernels
+        self.dtype = np.dtype(dtype)
+
+    def empty(self, shape):
+        """Return an uninitialised array of `shape` in the backend's dtype."""
+        return self.xp.empty(shape, self.dtype)
+
+    def zeros(self, shape):
+        """Return an array of zeros of `shape` in the backend's dtype."""
+        return self.xp.zeros(shape, self.dtype)
+
+    def asarray(self, array):
+        """Copy a NumPy array to the device, in the backend's dtype.
+
+        Raises
+        ------
+        TypeError
+            If `array` already lives on a device: arrays never cross silently.
+        """
+        if not isinstance(array, np.ndarray | np.generic | list | tuple | float | int):
+            raise TypeError(f"asarray takes a NumPy array, not {type(array).__name__}")
+        return self.xp.array(np.asarray(array, self.dtype))
+
+    def to_numpy(self, array):
+        """Copy an array of this backend to the host. On a GPU this waits for the device."""
+        return np.array(array)
+
+    def standard_normal(self, shape, key):
+        """Draw noise from N(0, 1): a pure function of `shape`, dtype and `key`.
+
+        The numbers are drawn by NumPy whatever the device, so that one seed gives
+        the same noise on every backend.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        key : tuple of int
+            Non-negative integers, for instance (seed, stream, step).
+        """
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+        real = np.float32 if self.dtype == np.float32 else np.float64
+        return self.asarray(rng.standard_normal(shape, dtype=real))
+
+
+class CupyBackend(Backend):
+    """The same on the current CUDA device."""
+
+    def to_numpy(self, array):
+        return self.xp.asnumpy(array)
+
+
+def get_backend(name="auto", dtype="float32"):
+    """Return the backend called `name`.
+
+    Parameters
+    ----------
+    name : {"numpy", "cupy", "auto"}
+        "auto" takes CuPy where it is installed and finds a GPU, else NumPy.
+    dtype : {"float32", "float64", "complex128"}
+
+    Raises
+    ------
+    MindrawError
+        If the name or dtype is unknown, CuPy is not installed, or CuPy finds no
+        working driver; the sentence says which.
+    """
+    if name not in NAMES:
+        raise MindrawError(f"there is no backend {name!r}: use one of {', '.join(NAMES)}")
+    if dtype not in DTYPES:
+        raise MindrawError(f"there is no dtype {dtype!r}: use one of {', '.join(DTYPES)}")
+    if name == "numpy" or (name == "auto" and why_no_cupy() is not None):
+        from .kernels import reference
+
+        return Backend("numpy", np, reference, dtype)
+    reason = why_no_cupy()
+    if reason is not None:
+        raise MindrawError(f"the backend cupy was asked for, but {reason}")
+    if dtype == "complex128":
+        raise MindrawError(
+            "the complex step runs on the backend numpy only: use float64 and directional "
+            "central differences on cupy"
+        )
+    import cupy
+
+    from .kernels import fused
+
+    return CupyBackend("cupy", cupy, fused, dtype)
+
+
+def why_no_cupy():
+    """Say in half a sentence why CuPy cannot be used here, or return None where it can."""
+    if importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy is not installed: pip install 'mindraw[cupy13]' for CUDA 13 "
+            "or 'mindraw[cupy12]' for CUDA 12"
+        )
+    try:
+        import cupy
+    except ImportError as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        return f"CuPy is installed and does not import ({first}): reinstall it for your CUDA"
+    if not cupy.cuda.is_available():
+        return (
+            "CuPy is installed and finds no working NVIDIA driver or GPU: check that nvidia-smi "
+            "lists a device, or use --backend numpy"
+        )
+    return None

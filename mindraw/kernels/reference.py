@@ -1,0 +1,298 @@
+"""The kernels in NumPy: what `fused` must compute, readable beside the equations.
+
+Every function writes into arrays that it is given and allocates nothing that grows
+with the model. All of them accept complex arrays (the complex step) where they are
+analytic, so none takes a plain absolute value.
+"""
+
+import numpy as np
+
+#: Elements per block of the optimizer: the five arrays of a block stay in the L2 cache.
+BLOCK = 16384
+
+
+def sigmoid(y, x):
+    """y = 1 / (1 + exp(-x)), as tanh(x/2)/2 + 1/2: no overflow, and one tanh is cheap.
+
+    Parameters
+    ----------
+    y, x : array (rows, B)
+        May be the same array.
+    """
+    np.multiply(x, 0.5, out=y)
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+
+
+def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
+    """The gates and the state of an LSTM, from the products W u.
+
+    i, f, o = sigmoid(.), g = tanh(.), cell = f cell_prev + i g, h = o tanh(cell).
+
+    Parameters
+    ----------
+    h, cell, tanh_cell : array (h, B)
+        Set. `tanh_cell` is kept for the backward pass.
+    gates : array (4h, B)
+        On entry W u; on return i, f, o, g, one below the other.
+    constant : array (4h, B) or (4h, 1)
+        What is added to W u at every step: a bias, or a bias and a constant input.
+    cell_prev : array (h, B)
+    """
+    n = cell.shape[0]
+    ifo = gates[: 3 * n]
+    i, f, o, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    gates += constant
+    ifo *= 0.5
+    np.tanh(gates, out=gates)
+    ifo *= 0.5
+    ifo += 0.5
+    np.multiply(i, g, out=tanh_cell)
+    np.multiply(f, cell_prev, out=cell)
+    cell += tanh_cell
+    np.tanh(cell, out=tanh_cell)
+    np.multiply(o, tanh_cell, out=h)
+
+
+def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
+    """Undo `lstm_forward`.
+
+    Parameters
+    ----------
+    dgates : array (4h, B)
+        Set to the gradient at W u (and at `constant`).
+    dcell : array (h, B)
+        On entry the gradient at `cell` from the next step; on return at `cell_prev`.
+    gates : array (4h, B)
+        i, f, o, g. Overwritten.
+    dh, tanh_cell, cell_prev : array (h, B)
+    """
+    n = dcell.shape[0]
+    i, f, o, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    di, df, do, dg = dgates[:n], dgates[n : 2 * n], dgates[2 * n : 3 * n], dgates[3 * n :]
+    # h = o tanh(cell):  dcell += dh o (1 - tanh_cell^2)
+    np.multiply(tanh_cell, tanh_cell, out=do)
+    np.subtract(1, do, out=do)
+    do *= o
+    do *= dh
+    dcell += do
+    np.multiply(dh, tanh_cell, out=do)
+    # cell = f cell_prev + i g
+    np.multiply(dcell, g, out=di)
+    np.multiply(dcell, cell_prev, out=df)
+    np.multiply(dcell, i, out=dg)
+    dcell *= f
+    # i, f, o = sigmoid(a): da = ds s (1 - s);  g = tanh(a): da = dg (1 - g^2)
+    difo, ifo = dgates[: 3 * n], gates[: 3 * n]
+    difo *= ifo
+    np.subtract(1, ifo, out=ifo)
+    difo *= ifo
+    g *= g
+    np.subtract(1, g, out=g)
+    dg *= g
+
+
+def gaussian_forward(z, latent, q, bias, eps):
+    """A sample of the latent Gaussian, and its divergence from the prior (eqs. 1, 2, 11).
+
+    mu, log s = q + bias; z = mu + s eps; latent += KL(N(mu, s^2) || N(0, 1)).
+
+    Parameters
+    ----------
+    z : array (z, B)
+        Set.
+    latent : array (B,)
+        The latent loss in nats is added.
+    q : array (2z, B)
+        On entry W h; on return mu above log s.
+    bias : array (2z, 1)
+    eps : array (z, B)
+        Noise from N(0, 1).
+    """
+    n = z.shape[0]
+    mu, log_s = q[:n], q[n:]
+    q += bias
+    np.exp(log_s, out=z)
+    # 1/2 sum_j (mu^2 + s^2 - 2 log s - 1)
+    kl = np.einsum("jb,jb->b", mu, mu)
+    kl += np.einsum("jb,jb->b", z, z)
+    kl -= 2 * log_s.sum(axis=0)
+    kl -= n
+    kl *= 0.5
+    latent += kl
+    z *= eps
+    z += mu
+
+
+def gaussian_backward(dq, dz, q, z, scale):
+    """Undo `gaussian_forward`.
+
+    Parameters
+    ----------
+    dq : array (2z, B)
+        Set to the gradient at mu and log s (and so at W h and the bias).
+    dz : array (z, B)
+        The gradient at the sample. Overwritten.
+    q : array (2z, B)
+        mu above log s. Overwritten.
+    z : array (z, B)
+    scale : float
+        The gradient at `latent`, the same for the whole minibatch.
+    """
+    n = z.shape[0]
+    mu, log_s = q[:n], q[n:]
+    dmu, dlog_s = dq[:n], dq[n:]
+    # the divergence: dmu = mu, dlog s = s^2 - 1
+    np.multiply(mu, scale, out=dmu)
+    np.multiply(log_s, 2, out=dlog_s)
+    np.expm1(dlog_s, out=dlog_s)
+    dlog_s *= scale
+    # the sample z = mu + s eps: dlog s += dz (z - mu)
+    dmu += dz
+    np.subtract(z, mu, out=mu)
+    dz *= mu
+    dlog_s += dz
+
+
+def error_image_forward(x_hat, x, canvas):
+    """x_hat = x - sigmoid(canvas) (eq. 3).
+
+    Parameters
+    ----------
+    x_hat : array (D, B)
+        Set.
+    x, canvas : array (D, B)
+    """
+    np.multiply(canvas, 0.5, out=x_hat)
+    np.tanh(x_hat, out=x_hat)
+    x_hat *= -0.5
+    x_hat -= 0.5
+    x_hat += x
+
+
+def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
+    """Undo `error_image_forward`: the canvas was also carried to the next step.
+
+    Parameters
+    ----------
+    dcanvas_prev : array (D, B)
+        Set to dcanvas - dx_hat s (1 - s), with s = sigmoid(canvas) = x - x_hat.
+    dx_hat : array (D, B)
+        Overwritten.
+    dcanvas : array (D, B)
+        The gradient at the canvas of the next step.
+    x_hat, x : array (D, B)
+    """
+    np.subtract(x, x_hat, out=dcanvas_prev)
+    dx_hat *= dcanvas_prev
+    np.subtract(1, dcanvas_prev, out=dcanvas_prev)
+    dx_hat *= dcanvas_prev
+    np.subtract(dcanvas, dx_hat, out=dcanvas_prev)
+
+
+def bernoulli_forward(loss, work, logits, x):
+    """The reconstruction loss -log p(x | canvas) from logits (eq. 9).
+
+    sum over pixels of max(c, 0) - x c + log(1 + exp(-|c|)): no overflow, no epsilon.
+
+    Parameters
+    ----------
+    loss : array (B,)
+        Set, in nats per example.
+    work : array (D, B)
+        Overwritten.
+    logits, x : array (D, B)
+    """
+    np.negative(logits, out=work)
+    np.minimum(work, logits, out=work)  # -|c|, and analytic: complex numbers order by real part
+    np.exp(work, out=work)
+    np.log1p(work, out=work)
+    work.sum(axis=0, out=loss)
+    np.maximum(logits, 0, out=work)
+    loss += work.sum(axis=0)
+    np.multiply(x, logits, out=work)
+    loss -= work.sum(axis=0)
+
+
+def bernoulli_backward(dlogits, logits, x, scale):
+    """Undo `bernoulli_forward`: dlogits = scale (sigmoid(c) - x).
+
+    Parameters
+    ----------
+    dlogits : array (D, B)
+        Set.
+    logits, x : array (D, B)
+    scale : float
+        The gradient at `loss`, the same for the whole minibatch.
+    """
+    sigmoid(dlogits, logits)
+    dlogits -= x
+    dlogits *= scale
+
+
+def gradient_norm(state, gradient, count):
+    """Measure the flat gradient and note the first update at which it is not finite.
+
+    Parameters
+    ----------
+    state : array (2,)
+        state[0] is set to the Euclidean norm; state[1] is 0 until the first update with
+        a norm that is not finite, then the number of that update.
+    gradient : array (P,)
+    count : int
+        1 at the first update.
+    """
+    total = 0.0
+    for start in range(0, gradient.size, BLOCK):
+        block = gradient[start : start + BLOCK]
+        total += float(np.dot(block, block))
+    state[0] = np.sqrt(total)
+    if state[1] == 0 and not np.isfinite(state[0]):
+        state[1] = count
+
+
+def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count):
+    """One step of Adam on a range of the flat vector, after clipping by the global norm.
+
+    Once `state` notes an update that was not finite, nothing changes any more.
+
+    Parameters
+    ----------
+    theta, m, v : array (P,)
+        Parameters, first and second moment; updated.
+    work : array (min(P, BLOCK),)
+        Overwritten.
+    gradient : array (P,)
+        Counts clip / max(norm, clip) times; itself not changed.
+    state : array (2,)
+        From `gradient_norm`, over the whole flat gradient.
+    clip, lr, beta1, beta2, eps : float
+    count : int
+        1 at the first update.
+    """
+    if state[1] != 0:
+        return
+    scale = clip / max(float(state[0]), clip)
+    rate = lr / (1 - beta1**count)
+    root = 1 / np.sqrt(1 - beta2**count)
+    for start in range(0, theta.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        g, m_, v_ = gradient[block], m[block], v[block]
+        t = work[: g.size]
+        # m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+        np.multiply(g, scale * (1 - beta1), out=t)
+        m_ *= beta1
+        m_ += t
+        np.multiply(g, scale, out=t)
+        t *= t
+        t *= 1 - beta2
+        v_ *= beta2
+        v_ += t
+        # theta -= lr m^ / (sqrt(v^) + eps)
+        np.sqrt(v_, out=t)
+        t *= root
+        t += eps
+        np.divide(m_, t, out=t)
+        t *= rate
+        theta[block] -= t

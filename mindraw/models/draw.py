@@ -1,0 +1,395 @@
+"""DRAW (Gregor et al. 2015): T steps of encoding, sampling, decoding and writing.
+
+The forward and the backward pass over time stand one under the other. Each runs on a
+`Shard`, the columns of the minibatch that one thread works on; the weight gradients
+follow once, after the time loop, as large products over all steps and examples.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arena import Params
+from ..errors import MindrawError
+from ..nn import bernoulli, gaussian, linear, lstm, read, write
+from ..parallel import Workers, default_threads, split
+from .activations import Shard, Tape
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """The shape of a model, in the letters of the paper.
+
+    Parameters
+    ----------
+    H, W, C : int
+        Rows, columns and channels of an image, in pixels.
+    T : int
+        Steps.
+    h_enc, h_dec : int
+        Units of the encoder's and the decoder's LSTM.
+    z : int
+        Latent units per step.
+    initial : {"learned", "zeros"}
+        Whether c_0, h_enc_0 and h_dec_0 are learned (the paper) or stay 0 (the replication).
+        The cells of both LSTMs start at 0.
+
+    Raises
+    ------
+    MindrawError
+        If a size is not a whole number of at least 1, or `initial` is unknown.
+    """
+
+    H: int = 28
+    W: int = 28
+    C: int = 1
+    T: int = 20
+    h_enc: int = 256
+    h_dec: int = 256
+    z: int = 10
+    initial: str = "learned"
+
+    def __post_init__(self):
+        for name in ("H", "W", "C", "T", "h_enc", "h_dec", "z"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
+        if self.initial not in ("learned", "zeros"):
+            raise MindrawError(f"initial is {self.initial!r}: it must be 'learned' or 'zeros'")
+
+    @property
+    def D(self):
+        """Numbers in an image: C*H*W."""
+        return self.C * self.H * self.W
+
+    def parameter_shapes(self):
+        """Return the name and shape of every parameter, in the order of the flat vector."""
+        D, h_enc, h_dec, z = self.D, self.h_enc, self.h_dec, self.z
+        shapes = {
+            "encoder.W_x": (4 * h_enc, D),  # times the constant input x
+            "encoder.W_u": (4 * h_enc, D + h_enc + h_dec),  # times [r; h_enc; h_dec]
+            "encoder.b": (4 * h_enc, 1),
+            "latent.W": (2 * z, h_enc),  # to mu above log s
+            "latent.b": (2 * z, 1),
+            "decoder.W_v": (4 * h_dec, h_dec + z),  # times [h_dec; z]
+            "decoder.b": (4 * h_dec, 1),
+            "write.W": (D, h_dec),
+            "write.b": (D, 1),
+        }
+        if self.initial == "learned":
+            shapes["initial.c"] = (D, 1)
+            shapes["initial.h_enc"] = (h_enc, 1)
+            shapes["initial.h_dec"] = (h_dec, 1)
+        return shapes
+
+
+class Losses(NamedTuple):
+    """The two parts of the bound, in nats per example; arrays (b,) on the backend."""
+
+    reconstruction: object
+    latent: object
+
+
+class Draw:
+    """DRAW without attention, with every buffer laid out once.
+
+    Parameters
+    ----------
+    config : DrawConfig
+    ops : Backend
+    batch : int
+        B, the size of a minibatch.
+    threads : int or None
+        Shards of the minibatch that run side by side; None for what suits the machine.
+        On a GPU there is one.
+
+    Attributes
+    ----------
+    parameters, gradients : Params
+        The gradients are set by `loss_and_gradient`, for the mean loss over the minibatch.
+
+    Raises
+    ------
+    MindrawError
+        If `batch` or `threads` is not positive.
+    """
+
+    def __init__(self, config, ops, batch=100, threads=None):
+        if batch < 1:
+            raise MindrawError(f"batch is {batch}: it must be 1 or more")
+        if ops.name != "numpy":
+            threads = 1
+        elif threads is None:
+            threads = default_threads(batch)
+        self.config, self.ops, self.batch = config, ops, batch
+        self.workers = Workers(threads)
+        self.parameters = Params(config.parameter_shapes(), ops)
+        self.gradients = self.parameters.like()
+        self.tape = Tape(config, ops, batch)
+        self.shards = [Shard(ops, self.tape, columns) for columns in split(batch, threads)]
+        self._weight_gradients = self._lay_out_weight_gradients(threads)
+
+    @property
+    def threads(self):
+        """How many shards run side by side."""
+        return self.workers.threads
+
+    def initialise(self, seed, scale=0.05):
+        """Draw the weights from scale * N(0, 1); biases and initial states are 0.
+
+        Parameters
+        ----------
+        seed : int
+        scale : float
+        """
+        rng = np.random.default_rng(seed)
+        parts = []
+        for name, shape in self.parameters.shapes.items():
+            if name.rpartition(".")[2].startswith("W"):
+                parts.append(scale * rng.standard_normal(shape))
+            else:
+                parts.append(np.zeros(shape))
+        self.parameters.load(np.concatenate([part.ravel() for part in parts]))
+
+    def noise_shape(self, b=None):
+        """Return (T, z, b), the shape of the noise for b examples (default: a minibatch)."""
+        return (self.config.T, self.config.z, self.batch if b is None else b)
+
+    # ---------------------------------------------------------------- the whole minibatch
+
+    def loss(self, x, eps):
+        """Run forward and return the losses.
+
+        Parameters
+        ----------
+        x : array (D, b)
+            Pixels in [0, 1]; b at most the batch size.
+        eps : array (T, z, b)
+            Noise from N(0, 1).
+
+        Returns
+        -------
+        Losses
+            Views into the tape, valid until the next call.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model.
+        """
+        b = self._take(x, eps)
+        with self.workers.single_threaded_blas():
+            self._project_x()
+            self.workers.run(self._forward, self.shards)
+        return Losses(self.tape.reconstruction[:b], self.tape.latent[:b])
+
+    def loss_and_gradient(self, x, eps):
+        """Run forward and backward; set `gradients` to those of the mean loss in nats.
+
+        Parameters
+        ----------
+        x : array (D, B)
+        eps : array (T, z, B)
+
+        Returns
+        -------
+        Losses
+            Views into the tape, valid until the next call.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model, or the minibatch is not a full one.
+        """
+        b = self._take(x, eps)
+        if b != self.batch:
+            raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
+        with self.workers.single_threaded_blas():
+            self._project_x()
+            self.workers.run(self._forward_backward, self.shards)
+            self.workers.run(self._run_all, self._weight_gradients)
+        return Losses(self.tape.reconstruction, self.tape.latent)
+
+    def reconstruct(self, x, eps):
+        """Return sigmoid(c_t) for every t while x is encoded and drawn again.
+
+        Parameters
+        ----------
+        x : array (D, b)
+        eps : array (T, z, b)
+
+        Returns
+        -------
+        array (T, D, b)
+        """
+        b = self._take(x, eps)
+        pictures = self.ops.empty((self.config.T, self.config.D, self.batch))
+        with self.workers.single_threaded_blas():
+            self._project_x()
+            for shard in self.shards:
+                self._forward(shard, pictures[:, :, shard.columns])
+        return pictures[:, :, :b]
+
+    def generate(self, eps):
+        """Draw pictures from the prior: z_t ~ N(0, I), no encoder (equations 13 to 16).
+
+        Parameters
+        ----------
+        eps : array (T, z, b)
+            The latent samples.
+
+        Returns
+        -------
+        array (T, D, b)
+            sigmoid(c_t).
+        """
+        b = self._take(None, eps)
+        pictures = self.ops.empty((self.config.T, self.config.D, self.batch))
+        with self.workers.single_threaded_blas():
+            for shard in self.shards:
+                self._generate(shard, pictures[:, :, shard.columns])
+        return pictures[:, :, :b]
+
+    def _take(self, x, eps):
+        """Copy a minibatch into the static buffers and return its size."""
+        T, D, z = self.config.T, self.config.D, self.config.z
+        b = eps.shape[-1] if len(eps.shape) else 0
+        if tuple(eps.shape) != (T, z, b) or not 1 <= b <= self.batch:
+            raise MindrawError(
+                f"the noise has shape {tuple(eps.shape)}: this model takes (T, z, b) = "
+                f"({T}, {z}, 1 to {self.batch})"
+            )
+        self.ops.xp.copyto(self.tape.eps[:, :, :b], eps)
+        if x is not None:
+            if tuple(x.shape) != (D, b):
+                raise MindrawError(
+                    f"the pictures have shape {tuple(x.shape)}: this model and its noise take "
+                    f"(D, b) = ({D}, {b})"
+                )
+            self.ops.xp.copyto(self.tape.x[:, :b], x)
+        return b
+
+    def _project_x(self):
+        """constant = W_x x + b: the encoder's product with x, once for all T steps."""
+        linear.forward(self.ops, self.tape.constant, self.tape.x, self.parameters.encoder.W_x)
+        self.tape.constant += self.parameters.encoder.b
+
+    # ---------------------------------------------------------------- one shard, over time
+
+    def _forward_backward(self, shard):
+        self._forward(shard)
+        self._backward(shard)
+
+    def _begin(self, shard):
+        """Set c_0, h_enc_0 and h_dec_0; the cells' zeros are never overwritten."""
+        if self.config.initial == "learned":
+            initial = self.parameters.initial
+            self.ops.xp.copyto(shard.canvas, initial.c)
+            self.ops.xp.copyto(shard.h_enc_initial, initial.h_enc)
+            self.ops.xp.copyto(shard.h_dec_initial, initial.h_dec)
+        else:
+            shard.canvas.fill(0)
+
+    def _forward(self, shard, pictures=None):
+        ops, p = self.ops, self.parameters
+        ops.xp.copyto(shard.x, shard.x_shared)
+        ops.xp.copyto(shard.constant, shard.constant_shared)
+        self._begin(shard)
+        shard.latent.fill(0)
+        for t, s in enumerate(shard.steps):
+            read.forward(ops, s.r, shard.x, shard.canvas)
+            lstm.forward(
+                ops, s.h_enc, s.cell_enc, s.tanh_enc, s.gates_enc,
+                s.u, shard.constant, s.cell_enc_prev, p.encoder.W_u,
+            )  # fmt: skip
+            gaussian.forward(
+                ops, s.z, shard.latent, s.q, s.h_enc, s.eps, p.latent.W, p.latent.b
+            )  # fmt: skip
+            lstm.forward(
+                ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
+                s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
+            )  # fmt: skip
+            write.forward(ops, shard.canvas, shard.work, s.h_dec, p.write.W, p.write.b)
+            if pictures is not None:
+                ops.kernels.sigmoid(pictures[t], shard.canvas)
+        bernoulli.forward(ops, shard.reconstruction, shard.work, shard.canvas, shard.x)
+
+    def _backward(self, shard):
+        ops, p = self.ops, self.parameters
+        scale = 1 / self.batch
+        bernoulli.backward(ops, shard.dcanvas_final, shard.canvas, shard.x, scale)
+        # nothing flows back into the last step from beyond it
+        shard.du.fill(0)
+        shard.dv.fill(0)
+        shard.dcell_enc.fill(0)
+        shard.dcell_dec.fill(0)
+        shard.dconstant.fill(0)
+        for s in reversed(shard.steps):
+            write.backward(ops, shard.dh_dec, s.dcanvas, p.write.W)
+            shard.dh_dec += shard.dh_dec_next_u
+            shard.dh_dec += shard.dh_dec_next_v
+            lstm.backward(
+                ops, shard.dv, s.dgates_dec, shard.dcell_dec, s.gates_dec,
+                shard.dh_dec, s.tanh_dec, s.cell_dec_prev, p.decoder.W_v,
+            )  # fmt: skip
+            gaussian.backward(ops, shard.dh_enc, s.dq, shard.dz, s.q, s.z, scale, p.latent.W)
+            shard.dh_enc += shard.dh_enc_next
+            lstm.backward(
+                ops, shard.du, s.dgates_enc, shard.dcell_enc, s.gates_enc,
+                shard.dh_enc, s.tanh_enc, s.cell_enc_prev, p.encoder.W_u,
+            )  # fmt: skip
+            shard.dconstant += s.dgates_enc
+            read.backward(ops, s.dcanvas_prev, shard.dr, s.dcanvas, s.r, shard.x)
+        ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
+        ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
+
+    def _generate(self, shard, pictures):
+        ops, p = self.ops, self.parameters
+        self._begin(shard)
+        for t, s in enumerate(shard.steps):
+            ops.xp.copyto(s.z, s.eps)
+            lstm.forward(
+                ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
+                s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
+            )  # fmt: skip
+            write.forward(ops, shard.canvas, shard.work, s.h_dec, p.write.W, p.write.b)
+            ops.kernels.sigmoid(pictures[t], shard.canvas)
+
+    # ---------------------------------------------------------------- after the time loop
+
+    def _lay_out_weight_gradients(self, threads):
+        """List, for each thread, the weight gradients it sets: its share of every one's rows."""
+        ops, g, tape = self.ops, self.gradients, self.tape
+        products = [
+            (g.encoder.W_u, tape.dgates_enc, tape.u),
+            (g.encoder.W_x, tape.dconstant, tape.x),
+            (g.decoder.W_v, tape.dgates_dec, tape.v),
+            (g.latent.W, tape.dq, tape.h_enc),
+            (g.write.W, tape.dwritten, tape.h_dec),
+        ]
+        sums = [
+            (g.encoder.b, tape.dconstant),
+            (g.decoder.b, tape.dgates_dec),
+            (g.latent.b, tape.dq),
+            (g.write.b, tape.dwritten),
+        ]
+        if self.config.initial == "learned":
+            sums += [
+                (g.initial.c, tape.dcanvas_initial),
+                (g.initial.h_enc, tape.dh_enc),
+                (g.initial.h_dec, tape.dh_dec),
+            ]
+        shares = [[] for _ in range(threads)]
+        for dW, dy, x in products:
+            for share, rows in zip(shares, split(dW.shape[0], threads), strict=False):
+                share.append((linear.weight_gradient, (ops, dW[rows], dy[rows], x)))
+        for db, dy in sums:
+            for share, rows in zip(shares, split(db.shape[0], threads), strict=False):
+                share.append((linear.bias_gradient, (ops, db[rows], dy[rows])))
+        return shares
+
+    @staticmethod
+    def _run_all(calls):
+        for function, arguments in calls:
+            function(*arguments)

@@ -1,0 +1,47 @@
+"""One step of an LSTM (Hochreiter and Schmidhuber 1997, with forget gates).
+
+a = W u + constant, where u stacks everything that changes from step to step, the
+previous h among it, and `constant` holds what does not: the bias and, where there is
+one, the product with a constant input, computed once per minibatch.
+"""
+
+
+def forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W):
+    """i, f, o = sigmoid(a), g = tanh(a); cell = f cell_prev + i g; h = o tanh(cell).
+
+    Parameters
+    ----------
+    ops : Backend
+    h, cell, tanh_cell : array (h, B)
+        Set; the last two are kept for `backward`.
+    gates : array (4h, B)
+        Set to i, f, o, g, one below the other; kept for `backward`.
+    u : array (n, B)
+    constant : array (4h, B) or (4h, 1)
+    cell_prev : array (h, B)
+    W : array (4h, n)
+    """
+    ops.xp.matmul(W, u, out=gates)
+    ops.kernels.lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev)
+
+
+def backward(ops, du, dgates, dcell, gates, dh, tanh_cell, cell_prev, W):
+    """Undo `forward`.
+
+    Parameters
+    ----------
+    ops : Backend
+    du : array (n, B)
+        Set.
+    dgates : array (4h, B)
+        Set to the gradient at a. Over T steps it gives the gradients at W, by
+        `linear.weight_gradient`, and at `constant`, by its sum.
+    dcell : array (h, B)
+        On entry the gradient at `cell` from the next step, on return at `cell_prev`.
+    gates : array (4h, B)
+        Overwritten.
+    dh, tanh_cell, cell_prev : array (h, B)
+    W : array (4h, n)
+    """
+    ops.kernels.lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev)
+    ops.xp.matmul(W.T, dgates, out=du)

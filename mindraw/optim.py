@@ -1,0 +1,122 @@
+"""Adam (Kingma and Ba 2015) on one flat vector, with clipping by the global norm."""
+
+import math
+
+from .errors import MindrawError
+from .parallel import Workers, split
+
+
+class Adam:
+    """Adam, applied to a whole `Params` at once.
+
+    Parameters
+    ----------
+    params : Params
+        What is trained; updated in place.
+    ops : Backend
+    lr : float
+        Learning rate where `step` is not given one.
+    beta1, beta2, eps : float
+    clip : float
+        The gradient counts clip / max(norm, clip) times, with its global Euclidean norm.
+    workers : Workers or None
+        Threads to share the vector out to.
+
+    Attributes
+    ----------
+    m, v : array (P,)
+    count : int
+        Updates so far.
+
+    Raises
+    ------
+    MindrawError
+        If a number is outside its range.
+    """
+
+    def __init__(
+        self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None
+    ):
+        if not (math.isfinite(lr) and lr > 0):
+            raise MindrawError(f"lr is {lr}: the learning rate must be positive")
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+            raise MindrawError(f"beta1 is {beta1} and beta2 {beta2}: both must lie in [0, 1)")
+        if not (eps > 0 and clip > 0):
+            raise MindrawError(f"eps is {eps} and clip {clip}: both must be positive")
+        self.params, self.ops = params, ops
+        self.lr, self.beta1, self.beta2, self.eps, self.clip = lr, beta1, beta2, eps, clip
+        self.workers = workers or Workers(1)
+        size = params.flat.shape[0]
+        self.m, self.v = ops.zeros((size,)), ops.zeros((size,))
+        self.count = 0
+        self._state = ops.zeros((2,))
+        self._ranges = split(size, self.workers.threads)
+        block = getattr(ops.kernels, "BLOCK", 0)
+        self._work = [ops.empty((min(size, block),)) for _ in self._ranges]
+
+    def step(self, gradients, lr=None):
+        """Clip and update, without reading anything to the host.
+
+        Where the gradient's norm is not finite, this update and all later ones leave the
+        parameters and the moments as they are; `failed_step` tells.
+
+        Parameters
+        ----------
+        gradients : Params
+        lr : float or None
+        """
+        self.count += 1
+        kernels, g = self.ops.kernels, gradients.flat
+        kernels.gradient_norm(self._state, g, self.count)
+
+        def update(k):
+            part = self._ranges[k]
+            kernels.adam(
+                self.params.flat[part], self.m[part], self.v[part], self._work[k], g[part],
+                self._state, self.clip, self.lr if lr is None else lr,
+                self.beta1, self.beta2, self.eps, self.count,
+            )  # fmt: skip
+
+        self.workers.run(update, range(len(self._ranges)))
+
+    def failed_step(self):
+        """Return the number of the first update that was not finite, or None; reads the device."""
+        number = int(self.ops.to_numpy(self._state)[1])
+        return number or None
+
+    def norm(self):
+        """Return the last gradient's norm before clipping; reads the device."""
+        return float(self.ops.to_numpy(self._state)[0])
+
+    def load(self, m, v, count):
+        """Continue from saved moments.
+
+        Parameters
+        ----------
+        m, v : numpy.ndarray (P,)
+        count : int
+        """
+        self.m[...] = self.ops.asarray(m)
+        self.v[...] = self.ops.asarray(v)
+        self.count = int(count)
+        self._state.fill(0)
+
+
+def constant(lr):
+    """Return the schedule that is `lr` at every step."""
+    return lambda step: lr
+
+
+def cosine(lr, steps, floor=0.0):
+    """Return a half cosine from `lr` at step 0 down to `floor` at `steps` and after."""
+
+    def schedule(step):
+        part = min(step / steps, 1.0)
+        return floor + (lr - floor) * 0.5 * (1 + math.cos(math.pi * part))
+
+    return schedule
+
+
+def decay(lr, factor, every, floor=0.0):
+    """Return `lr` multiplied by `factor` after each `every` steps, never below `floor`."""
+    return lambda step: max(floor, lr * factor ** (step // every))
