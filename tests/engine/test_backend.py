@@ -1,0 +1,94 @@
+"""The backend shim: what it gives, and what it says when it cannot."""
+
+import builtins
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from mindraw import MindrawError, backend, get_backend
+
+
+def test_numpy_is_there_in_three_precisions():
+    for dtype in backend.DTYPES:
+        ops = get_backend("numpy", dtype)
+        assert ops.name == "numpy"
+        assert ops.zeros((2, 3)).dtype == ops.empty((1,)).dtype == dtype
+
+
+def test_arrays_are_copied_both_ways():
+    ops = get_backend("numpy")
+    host = np.arange(3.0)
+    device = ops.asarray(host)
+    device[0] = 7
+    back = ops.to_numpy(device)
+    back[1] = 9
+    assert host.tolist() == [0, 1, 2] and device.tolist() == [7, 1, 2]
+
+
+def test_foreign_arrays_are_not_taken_silently():
+    class Foreign:
+        def __array__(self, dtype=None, copy=None):
+            return np.zeros(3)
+
+    with pytest.raises(TypeError, match="takes a NumPy array, not Foreign"):
+        get_backend("numpy").asarray(Foreign())
+
+
+def test_noise_is_a_pure_function_of_its_key():
+    ops = get_backend("numpy")
+    a, b = ops.standard_normal((50, 40), (1, 2, 3)), ops.standard_normal((50, 40), (1, 2, 3))
+    assert a.dtype == np.float32 and np.array_equal(a, b)
+    for key in [(1, 2, 4), (1, 3, 2), (2, 2, 3), (1, 2)]:
+        assert abs(np.corrcoef(a.ravel(), ops.standard_normal((50, 40), key).ravel())[0, 1]) < 0.1
+    assert abs(a.mean()) < 0.1 and abs(a.std() - 1) < 0.05
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(MindrawError, match="no backend 'torch': use one of numpy, cupy, auto"):
+        get_backend("torch")
+    with pytest.raises(MindrawError, match="no dtype 'float16'"):
+        get_backend("numpy", "float16")
+
+
+def test_cupy_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MindrawError, match=r"not installed: pip install 'mindraw\[cupy13\]'"):
+        get_backend("cupy")
+    assert get_backend("auto").name == "numpy"
+
+
+def fake_cupy(monkeypatch, module):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "cupy", module)
+
+
+def test_cupy_without_a_driver(monkeypatch):
+    cuda = types.SimpleNamespace(is_available=lambda: False)
+    fake_cupy(monkeypatch, types.SimpleNamespace(cuda=cuda))
+    with pytest.raises(MindrawError, match="installed and finds no working NVIDIA driver or GPU"):
+        get_backend("cupy")
+    assert get_backend("auto").name == "numpy"
+
+
+def test_cupy_that_does_not_import(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    real = builtins.__import__
+
+    def broken(name, *args, **kwargs):
+        if name == "cupy":
+            raise ImportError("libcudart.so.99: not found\nmore")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    with pytest.raises(MindrawError, match=r"does not import \(libcudart.so.99: not found\)"):
+        get_backend("cupy")
+
+
+def test_the_complex_step_stays_on_numpy(monkeypatch):
+    cuda = types.SimpleNamespace(is_available=lambda: True)
+    fake_cupy(monkeypatch, types.SimpleNamespace(cuda=cuda))
+    with pytest.raises(MindrawError, match="complex step runs on the backend numpy only"):
+        get_backend("cupy", "complex128")

@@ -1,0 +1,103 @@
+"""Adam, clipping and schedules against their definitions."""
+
+import numpy as np
+import pytest
+
+from mindraw import Adam, MindrawError, get_backend, optim
+from mindraw.arena import Params
+from mindraw.kernels import reference
+from mindraw.parallel import Workers
+
+SIZE = 2 * reference.BLOCK + 137
+
+
+def build(dtype="float64", threads=1, **kwargs):
+    ops = get_backend("numpy", dtype)
+    params = Params({"a.W": (SIZE,)}, ops)
+    params.load(np.random.default_rng(0).standard_normal(SIZE))
+    return Adam(params, ops, workers=Workers(threads), **kwargs)
+
+
+def gradient(optimizer, seed, scale=1.0):
+    g = optimizer.params.like()
+    g.load(scale * np.random.default_rng(seed).standard_normal(SIZE))
+    return g
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_is_adam_as_published_after_clipping(threads):
+    optimizer = build(threads=threads, lr=0.01, beta1=0.5, clip=5.0)
+    theta = optimizer.params.flat.copy()
+    m, v = np.zeros(SIZE), np.zeros(SIZE)
+    for t in range(1, 6):
+        g = gradient(optimizer, seed=t, scale=0.001 if t % 2 else 3.0)
+        optimizer.step(g)
+        norm = np.sqrt((g.flat**2).sum())
+        assert optimizer.norm() == pytest.approx(norm, rel=1e-12)
+        clipped = g.flat * min(1, 5.0 / norm)
+        m = 0.5 * m + 0.5 * clipped
+        v = 0.999 * v + 0.001 * clipped**2
+        theta -= 0.01 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        np.testing.assert_allclose(optimizer.params.flat, theta, rtol=1e-12, atol=1e-14)
+    assert optimizer.count == 5 and optimizer.failed_step() is None
+
+
+def test_threads_change_nothing():
+    one, two = build("float32"), build("float32", threads=2)
+    for t in range(3):
+        one.step(gradient(one, t))
+        two.step(gradient(two, t))
+    assert np.array_equal(one.params.flat, two.params.flat)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_gradient_that_is_not_finite_freezes_everything(bad):
+    optimizer = build()
+    optimizer.step(gradient(optimizer, 1))
+    frozen = [a.copy() for a in (optimizer.params.flat, optimizer.m, optimizer.v)]
+    g = gradient(optimizer, 2)
+    g.flat[SIZE - 1] = bad
+    optimizer.step(g)
+    optimizer.step(gradient(optimizer, 3))
+    for array, before in zip(
+        (optimizer.params.flat, optimizer.m, optimizer.v), frozen, strict=True
+    ):
+        assert np.array_equal(array, before)
+    assert optimizer.failed_step() == 2
+
+
+def test_it_continues_from_saved_moments():
+    a = build()
+    for t in range(3):
+        a.step(gradient(a, t))
+    b = build()
+    b.params.load(a.params.flat)
+    b.load(a.m, a.v, a.count)
+    a.step(gradient(a, 9), lr=0.5)
+    b.step(gradient(b, 9), lr=0.5)
+    assert np.array_equal(a.params.flat, b.params.flat)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"lr": 0.0}, "lr is 0.0"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"beta1": 1.0}, "beta1 is 1.0"),
+        ({"beta2": -0.1}, "beta2 -0.1"),
+        ({"clip": 0.0}, "clip 0.0"),
+        ({"eps": 0.0}, "eps is 0.0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(change, sentence):
+    with pytest.raises(MindrawError, match=sentence):
+        build(**change)
+
+
+def test_schedules():
+    assert optim.constant(0.1)(10**6) == 0.1
+    cosine = optim.cosine(1.0, 100, floor=0.2)
+    assert cosine(0) == 1.0 and cosine(50) == pytest.approx(0.6) and cosine(100) == cosine(999)
+    assert cosine(100) == pytest.approx(0.2)
+    decay = optim.decay(1e-3, 0.985, 4, floor=1e-4)
+    assert decay(3) == 1e-3 and decay(4) == pytest.approx(0.985e-3) and decay(10**6) == 1e-4
