@@ -7,8 +7,8 @@ analytic, so none takes a plain absolute value.
 
 import numpy as np
 
-#: Elements per block of the optimizer: the five arrays of a block stay in the L2 cache.
-BLOCK = 16384
+#: Elements per block of the optimizer: few calls, and a block stays in the caches.
+BLOCK = 65536
 
 
 def sigmoid(y, x):
@@ -296,3 +296,162 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
         np.divide(m_, t, out=t)
         t *= rate
         theta[block] -= t
+
+
+def place_forward(mu, a, p, bias, centre, stride, offsets):
+    """The filters' places, width and intensity from the attention parameters (eqs. 19 to 24).
+
+    Parameters
+    ----------
+    mu : array (2, B, N)
+        Set to the filters' centres, [0] along the rows (y), [1] along the columns (x).
+    a : array (5, B)
+        Set to gy, gx, s2, d, gamma.
+    p : array (5, B)
+        gy~, gx~, log s2, log d~, log gamma, less the bias. Overwritten.
+    bias : array (5, 1)
+    centre : array (2, 1)
+        (H+1)/2 and (W+1)/2.
+    stride : float
+        (max(H, W) - 1)/(N - 1).
+    offsets : array (N,)
+        i - (N-1)/2.
+    """
+    p += bias
+    g, d = a[:2], a[3]
+    np.exp(p[2:], out=a[2:])
+    d *= stride
+    np.add(p[:2], 1, out=g)
+    g *= centre
+    g -= 1
+    np.multiply(d[:, None], offsets, out=mu[0])
+    np.copyto(mu[1], mu[0])
+    mu += g[:, :, None]
+
+
+def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
+    """Undo `place_forward`.
+
+    Parameters
+    ----------
+    dp : array (5, B)
+        Set.
+    dmu : array (2, B, N)
+    dlog_s2, dlog_gamma : array (B,)
+    a : array (5, B)
+        gy, gx, s2, d, gamma.
+    centre : array (2, 1)
+    offsets : array (N,)
+    """
+    dmu.sum(axis=2, out=dp[:2])
+    dp[:2] *= centre
+    np.copyto(dp[2], dlog_s2)
+    np.einsum("kbn,n->b", dmu, offsets, out=dp[3])
+    dp[3] *= a[3]
+    np.copyto(dp[4], dlog_gamma)
+
+
+def filterbank_forward(F, e, mu, s2, pixels):
+    """F[i, a] = exp(e)/sum_a exp(e), e = (a* - a)(a + a* - 2 mu)/(2 s2) (eqs. 25 and 26).
+
+    Parameters
+    ----------
+    F, e : array (B, N, A)
+        Set.
+    mu : array (B, N)
+    s2 : array (B,)
+    pixels : array (A,)
+    """
+    nearest = np.clip(np.rint(mu.real), 0, max(pixels.size - 1, 0))[:, :, None]
+    np.subtract(nearest, pixels, out=e)
+    np.add(pixels, nearest - 2 * mu[:, :, None], out=F)
+    e *= F
+    e *= (0.5 / s2)[:, None, None]
+    np.exp(e, out=F)
+    F /= F.sum(axis=2, keepdims=True)
+
+
+def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
+    """Undo `filterbank_forward`.
+
+    Parameters
+    ----------
+    dmu : array (B, N)
+        Set.
+    dlog_s2 : array (B,)
+        Added to.
+    dF, F : array (B, N, A)
+        Overwritten.
+    e : array (B, N, A)
+    s2 : array (B,)
+    pixels : array (A,)
+    """
+    dF *= F
+    F *= dF.sum(axis=2, keepdims=True)
+    dF -= F  # the gradient at e
+    np.matmul(dF, pixels, out=dmu)
+    dmu /= s2[:, None]
+    dlog_s2 -= np.einsum("bna,bna->b", dF, e)
+
+
+def intensity_forward(r, patch, gamma):
+    """r = gamma patch, the intensity of a glimpse (eq. 27).
+
+    Parameters
+    ----------
+    r : array (B, N, C*N)
+        Set; usually a transposed view of rows of a tape.
+    patch : array (B, N, C*N)
+    gamma : array (B,)
+    """
+    np.multiply(patch, gamma[:, None, None], out=r)
+
+
+def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
+    """Undo `intensity_forward`.
+
+    Parameters
+    ----------
+    dpatch : array (B, N, C*N)
+        Set.
+    dlog_gamma : array (B,)
+        Added to: sum of dr r.
+    dr, r : array (B, N, C*N)
+    gamma : array (B,)
+    """
+    np.multiply(dr, r, out=dpatch)
+    dlog_gamma += dpatch.sum(axis=(1, 2))
+    np.multiply(dr, gamma[:, None, None], out=dpatch)
+
+
+def stroke_forward(patch, w, gamma):
+    """patch = w / gamma: writing divides by the intensity (eq. 29).
+
+    Parameters
+    ----------
+    patch : array (B, N, C*N)
+        Set.
+    w : array (B, N, C*N)
+        Usually a transposed view of a product's rows.
+    gamma : array (B,)
+    """
+    np.divide(w, gamma[:, None, None], out=patch)
+
+
+def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
+    """Undo `stroke_forward`.
+
+    Parameters
+    ----------
+    dw : array (B, N, C*N)
+        Set.
+    dlog_gamma : array (B,)
+        Subtracted from: sum of dpatch patch.
+    dpatch : array (B, N, C*N)
+    patch : array (B, N, C*N)
+        Overwritten.
+    gamma : array (B,)
+    """
+    patch *= dpatch
+    dlog_gamma -= patch.sum(axis=(1, 2))
+    np.divide(dpatch, gamma[:, None, None], out=dw)

@@ -12,51 +12,54 @@ The inputs of both LSTMs share one tape, ``[r; h_enc; h_dec; z]``: column block 
 r_t, h_enc_{t-1}, h_dec_{t-1} and z_t. So the encoder's input u_t = [r_t; h_enc_{t-1};
 h_dec_{t-1}] and the decoder's v_t = [h_dec_{t-1}; z_t] are both plain row ranges of it,
 and nothing is copied to stack them.
+
+What reading and writing need besides is added by the model's `Canvas` (see `canvas.py`):
+its arrays join the same tape, shards and steps.
 """
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 from ..arena import carve
 
 
-def tape_shapes(config, B):
+def tape_shapes(config, R, B):
     """Name and size the shared arrays.
+
+    Parameters
+    ----------
+    config : DrawConfig
+    R : int
+        Rows of what is read at every step.
+    B : int
 
     Returns
     -------
     dict of str to tuple of int
     """
-    T, D, z, h_enc, h_dec = config.T, config.D, config.z, config.h_enc, config.h_dec
+    T, z, h_enc, h_dec = config.T, config.z, config.h_enc, config.h_dec
     return {
-        "x": (D, B),
+        "x": (config.D, B),
         "eps": (T, z, B),
         "losses": (2, B),
-        "constant": (4 * h_enc, B),  # W_x x + b
-        "inputs": (D + h_enc + h_dec + z, (T + 1) * B),  # r; h_enc; h_dec; z
+        "inputs": (R + h_enc + h_dec + z, (T + 1) * B),  # r; h_enc; h_dec; z
         "dgates_enc": (4 * h_enc, T * B),
         "dgates_dec": (4 * h_dec, T * B),
         "dq": (2 * z, T * B),
-        "dcanvas": (D, (T + 1) * B),
-        "dconstant": (4 * h_enc, B),
-        "dh_enc": (h_enc, B),  # at the initial states
-        "dh_dec": (h_dec, B),
+        "dcanvas_initial": (config.D, B),
+        "dh_enc_initial": (h_enc, B),
+        "dh_dec_initial": (h_dec, B),
     }
 
 
-def shard_shapes(config, b):
+def shard_shapes(config, R, b):
     """Name and size one thread's own arrays for its b columns.
 
     Returns
     -------
     dict of str to tuple of int
     """
-    T, D, z, h_enc, h_dec = config.T, config.D, config.z, config.h_enc, config.h_dec
+    T, z, h_enc, h_dec = config.T, config.z, config.h_enc, config.h_dec
     return {
-        "x": (D, b),
-        "canvas": (D, b),
-        "work": (D, b),
-        "constant": (4 * h_enc, b),
         "gates_enc": (T, 4 * h_enc, b),
         "cell_enc": (T + 1, h_enc, b),
         "tanh_enc": (T, h_enc, b),
@@ -64,7 +67,7 @@ def shard_shapes(config, b):
         "cell_dec": (T + 1, h_dec, b),
         "tanh_dec": (T, h_dec, b),
         "q": (T, 2 * z, b),
-        "du": (D + h_enc + h_dec, b),
+        "du": (R + h_enc + h_dec, b),
         "dv": (h_dec + z, b),
         "dh_enc": (h_enc, b),
         "dh_dec": (h_dec, b),
@@ -74,56 +77,39 @@ def shard_shapes(config, b):
 
 
 class Tape:
-    """The arrays all shards share, and the row ranges of ``inputs``."""
+    """The arrays all shards share.
 
-    def __init__(self, config, ops, B):
-        T, D, h_enc, h_dec = config.T, config.D, config.h_enc, config.h_dec
-        self.__dict__.update(vars(carve(ops, tape_shapes(config, B))))
+    Attributes
+    ----------
+    u, v, h_enc, h_dec : array (features, T*B)
+        Row and column ranges of ``inputs``: what the encoder and the decoder read at each
+        step, and what they gave.
+    """
+
+    def __init__(self, config, canvas, ops, B):
+        T, R, h_enc, h_dec = config.T, canvas.R, config.h_enc, config.h_dec
+        shapes = tape_shapes(config, R, B) | canvas.tape_shapes(B)
+        self.__dict__.update(vars(carve(ops, shapes)))
         self.config, self.B = config, B
         self.reconstruction, self.latent = self.losses[0], self.losses[1]
-        rows = SimpleNamespace(
-            r=slice(0, D),
-            h_enc=slice(D, D + h_enc),
-            h_dec=slice(D + h_enc, D + h_enc + h_dec),
-            u=slice(0, D + h_enc + h_dec),
-            v=slice(D + h_enc, None),
-            z=slice(D + h_enc + h_dec, None),
+        self.rows = SimpleNamespace(
+            r=slice(0, R),
+            h_enc=slice(R, R + h_enc),
+            h_dec=slice(R + h_enc, R + h_enc + h_dec),
+            u=slice(0, R + h_enc + h_dec),
+            v=slice(R + h_enc, None),
+            z=slice(R + h_enc + h_dec, None),
         )
-        self.rows = rows
         now, after = slice(0, T * B), slice(B, (T + 1) * B)
-        self.u = self.inputs[rows.u, now]
-        self.v = self.inputs[rows.v, now]
-        self.h_enc = self.inputs[rows.h_enc, after]
-        self.h_dec = self.inputs[rows.h_dec, after]
-        self.dwritten = self.dcanvas[:, after]
-        self.dcanvas_initial = self.dcanvas[:, :B]
+        self.u = self.inputs[self.rows.u, now]
+        self.v = self.inputs[self.rows.v, now]
+        self.h_enc = self.inputs[self.rows.h_enc, after]
+        self.h_dec = self.inputs[self.rows.h_dec, after]
+        self.h_dec_prev = self.inputs[self.rows.h_dec, now]
 
-
-@dataclass(slots=True)
-class Step:
-    """The views that step t works on, for one shard; ``*_prev`` belong to t - 1."""
-
-    u: object
-    r: object
-    v: object
-    z: object
-    eps: object
-    h_enc: object
-    h_dec: object
-    gates_enc: object
-    cell_enc: object
-    cell_enc_prev: object
-    tanh_enc: object
-    gates_dec: object
-    cell_dec: object
-    cell_dec_prev: object
-    tanh_dec: object
-    q: object
-    dgates_enc: object
-    dgates_dec: object
-    dq: object
-    dcanvas: object
-    dcanvas_prev: object
+    def by_step(self, array, columns):
+        """View a (features, steps*B) array as (features, steps, b) for a range of columns."""
+        return array.reshape(array.shape[0], -1, self.B)[:, :, columns]
 
 
 class Shard:
@@ -133,21 +119,23 @@ class Shard:
     ----------
     columns : slice
         Which columns of the minibatch these are.
-    steps : list of Step
+    b : int
+        How many they are.
+    steps : list of types.SimpleNamespace
+        For each t the views that step t works on; ``*_prev`` belong to t - 1.
     """
 
-    def __init__(self, ops, tape, columns):
-        config = tape.config
-        T, B, rows = config.T, tape.B, tape.rows
-        self.columns = columns
-        self.__dict__.update(vars(carve(ops, shard_shapes(config, columns.stop - columns.start))))
+    def __init__(self, config, canvas, ops, tape, columns):
+        T, rows = config.T, tape.rows
+        self.columns, self.b = columns, columns.stop - columns.start
+        shapes = shard_shapes(config, canvas.R, self.b) | canvas.shard_shapes(self.b)
+        self.__dict__.update(vars(carve(ops, shapes)))
         self.x_shared = tape.x[:, columns]
-        self.constant_shared = tape.constant[:, columns]
         self.reconstruction = tape.reconstruction[columns]
         self.latent = tape.latent[columns]
-        self.dconstant = tape.dconstant[:, columns]
-        self.dh_enc_initial = tape.dh_enc[:, columns]
-        self.dh_dec_initial = tape.dh_dec[:, columns]
+        self.dcanvas_initial = tape.dcanvas_initial[:, columns]
+        self.dh_enc_initial = tape.dh_enc_initial[:, columns]
+        self.dh_dec_initial = tape.dh_dec_initial[:, columns]
         # what flows back into step t from step t + 1
         self.dr = self.du[rows.r]
         self.dh_enc_next = self.du[rows.h_enc]
@@ -155,15 +143,14 @@ class Shard:
         self.dh_dec_next_v = self.dv[: config.h_dec]
         self.dz = self.dv[config.h_dec :]
 
-        inputs, dcanvas, dgates_enc, dgates_dec, dq = (
-            array.reshape(array.shape[0], -1, B)[:, :, columns]
-            for array in (tape.inputs, tape.dcanvas, tape.dgates_enc, tape.dgates_dec, tape.dq)
+        inputs, dgates_enc, dgates_dec, dq = (
+            tape.by_step(array, columns)
+            for array in (tape.inputs, tape.dgates_enc, tape.dgates_dec, tape.dq)
         )
         self.h_enc_initial = inputs[rows.h_enc, 0]
         self.h_dec_initial = inputs[rows.h_dec, 0]
-        self.dcanvas_final = dcanvas[:, T]
         self.steps = [
-            Step(
+            SimpleNamespace(
                 u=inputs[rows.u, t],
                 r=inputs[rows.r, t],
                 v=inputs[rows.v, t],
@@ -171,6 +158,7 @@ class Shard:
                 eps=tape.eps[t, :, columns],
                 h_enc=inputs[rows.h_enc, t + 1],
                 h_dec=inputs[rows.h_dec, t + 1],
+                h_dec_prev=inputs[rows.h_dec, t],
                 gates_enc=self.gates_enc[t],
                 cell_enc=self.cell_enc[t + 1],
                 cell_enc_prev=self.cell_enc[t],
@@ -183,8 +171,7 @@ class Shard:
                 dgates_enc=dgates_enc[:, t],
                 dgates_dec=dgates_dec[:, t],
                 dq=dq[:, t],
-                dcanvas=dcanvas[:, t + 1],
-                dcanvas_prev=dcanvas[:, t],
             )
             for t in range(T)
         ]
+        canvas.lay_out(self, tape)

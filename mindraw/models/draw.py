@@ -12,9 +12,11 @@ import numpy as np
 
 from ..arena import Params
 from ..errors import MindrawError
-from ..nn import bernoulli, gaussian, linear, lstm, read, write
+from ..nn import gaussian, linear, lstm
 from ..parallel import Workers, default_threads, split
 from .activations import Shard, Tape
+from .attentive import AttentiveCanvas
+from .whole import WholeCanvas
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class DrawConfig:
         Units of the encoder's and the decoder's LSTM.
     z : int
         Latent units per step.
+    read_n, write_n : int or None
+        Sides of the read and the write glimpse, in filters; both None reads and writes
+        without attention.
     initial : {"learned", "zeros"}
         Whether c_0, h_enc_0 and h_dec_0 are learned (the paper) or stay 0 (the replication).
         The cells of both LSTMs start at 0.
@@ -38,7 +43,8 @@ class DrawConfig:
     Raises
     ------
     MindrawError
-        If a size is not a whole number of at least 1, or `initial` is unknown.
+        If a size is not a whole number of at least 1, `initial` is unknown, or only one of
+        `read_n` and `write_n` is given.
     """
 
     H: int = 28
@@ -48,10 +54,18 @@ class DrawConfig:
     h_enc: int = 256
     h_dec: int = 256
     z: int = 10
+    read_n: int | None = None
+    write_n: int | None = None
     initial: str = "learned"
 
     def __post_init__(self):
-        for name in ("H", "W", "C", "T", "h_enc", "h_dec", "z"):
+        if (self.read_n is None) != (self.write_n is None):
+            raise MindrawError(
+                f"read_n is {self.read_n} and write_n is {self.write_n}: give both for "
+                "attention, or neither"
+            )
+        attention = ("read_n", "write_n") if self.attention else ()
+        for name in ("H", "W", "C", "T", "h_enc", "h_dec", "z", *attention):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
@@ -63,25 +77,10 @@ class DrawConfig:
         """Numbers in an image: C*H*W."""
         return self.C * self.H * self.W
 
-    def parameter_shapes(self):
-        """Return the name and shape of every parameter, in the order of the flat vector."""
-        D, h_enc, h_dec, z = self.D, self.h_enc, self.h_dec, self.z
-        shapes = {
-            "encoder.W_x": (4 * h_enc, D),  # times the constant input x
-            "encoder.W_u": (4 * h_enc, D + h_enc + h_dec),  # times [r; h_enc; h_dec]
-            "encoder.b": (4 * h_enc, 1),
-            "latent.W": (2 * z, h_enc),  # to mu above log s
-            "latent.b": (2 * z, 1),
-            "decoder.W_v": (4 * h_dec, h_dec + z),  # times [h_dec; z]
-            "decoder.b": (4 * h_dec, 1),
-            "write.W": (D, h_dec),
-            "write.b": (D, 1),
-        }
-        if self.initial == "learned":
-            shapes["initial.c"] = (D, 1)
-            shapes["initial.h_enc"] = (h_enc, 1)
-            shapes["initial.h_dec"] = (h_dec, 1)
-        return shapes
+    @property
+    def attention(self):
+        """Whether the model reads and writes by attention."""
+        return self.read_n is not None
 
 
 class Losses(NamedTuple):
@@ -92,7 +91,7 @@ class Losses(NamedTuple):
 
 
 class Draw:
-    """DRAW without attention, with every buffer laid out once.
+    """DRAW, with every buffer laid out once.
 
     Parameters
     ----------
@@ -124,16 +123,39 @@ class Draw:
             threads = default_threads(batch)
         self.config, self.ops, self.batch = config, ops, batch
         self.workers = Workers(threads)
-        self.parameters = Params(config.parameter_shapes(), ops)
+        self.canvas = (AttentiveCanvas if config.attention else WholeCanvas)(config, ops)
+        self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
-        self.tape = Tape(config, ops, batch)
-        self.shards = [Shard(ops, self.tape, columns) for columns in split(batch, threads)]
+        self.tape = Tape(config, self.canvas, ops, batch)
+        self.shards = [
+            Shard(config, self.canvas, ops, self.tape, columns) for columns in split(batch, threads)
+        ]
         self._weight_gradients = self._lay_out_weight_gradients(threads)
 
     @property
     def threads(self):
         """How many shards run side by side."""
         return self.workers.threads
+
+    def parameter_shapes(self):
+        """Return the name and shape of every parameter, in the order of the flat vector."""
+        config, R = self.config, self.canvas.R
+        h_enc, h_dec, z = config.h_enc, config.h_dec, config.z
+        reading, writing = self.canvas.parameter_shapes()
+        shapes = reading | {
+            "encoder.W_u": (4 * h_enc, R + h_enc + h_dec),  # times [r; h_enc; h_dec]
+            "encoder.b": (4 * h_enc, 1),
+            "latent.W": (2 * z, h_enc),  # to mu above log s
+            "latent.b": (2 * z, 1),
+            "decoder.W_v": (4 * h_dec, h_dec + z),  # times [h_dec; z]
+            "decoder.b": (4 * h_dec, 1),
+        }
+        shapes |= writing
+        if config.initial == "learned":
+            shapes["initial.c"] = (config.D, 1)
+            shapes["initial.h_enc"] = (h_enc, 1)
+            shapes["initial.h_dec"] = (h_dec, 1)
+        return shapes
 
     def initialise(self, seed, scale=0.05):
         """Draw the weights from scale * N(0, 1); biases and initial states are 0.
@@ -180,7 +202,7 @@ class Draw:
         """
         b = self._take(x, eps)
         with self.workers.single_threaded_blas():
-            self._project_x()
+            self.canvas.project(self.tape, self.parameters)
             self.workers.run(self._forward, self.shards)
         return Losses(self.tape.reconstruction[:b], self.tape.latent[:b])
 
@@ -206,7 +228,7 @@ class Draw:
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
         with self.workers.single_threaded_blas():
-            self._project_x()
+            self.canvas.project(self.tape, self.parameters)
             self.workers.run(self._forward_backward, self.shards)
             self.workers.run(self._run_all, self._weight_gradients)
         return Losses(self.tape.reconstruction, self.tape.latent)
@@ -226,7 +248,7 @@ class Draw:
         b = self._take(x, eps)
         pictures = self.ops.empty((self.config.T, self.config.D, self.batch))
         with self.workers.single_threaded_blas():
-            self._project_x()
+            self.canvas.project(self.tape, self.parameters)
             for shard in self.shards:
                 self._forward(shard, pictures[:, :, shard.columns])
         return pictures[:, :, :b]
@@ -270,11 +292,6 @@ class Draw:
             self.ops.xp.copyto(self.tape.x[:, :b], x)
         return b
 
-    def _project_x(self):
-        """constant = W_x x + b: the encoder's product with x, once for all T steps."""
-        linear.forward(self.ops, self.tape.constant, self.tape.x, self.parameters.encoder.W_x)
-        self.tape.constant += self.parameters.encoder.b
-
     # ---------------------------------------------------------------- one shard, over time
 
     def _forward_backward(self, shard):
@@ -283,50 +300,50 @@ class Draw:
 
     def _begin(self, shard):
         """Set c_0, h_enc_0 and h_dec_0; the cells' zeros are never overwritten."""
+        self.canvas.begin(shard, self.parameters)
         if self.config.initial == "learned":
             initial = self.parameters.initial
-            self.ops.xp.copyto(shard.canvas, initial.c)
             self.ops.xp.copyto(shard.h_enc_initial, initial.h_enc)
             self.ops.xp.copyto(shard.h_dec_initial, initial.h_dec)
-        else:
-            shard.canvas.fill(0)
+
+    def _begin_backward(self, shard):
+        """Hand the gradients at the initial states over."""
+        self.canvas.begin_backward(shard, self.parameters)
+        self.ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
+        self.ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
 
     def _forward(self, shard, pictures=None):
-        ops, p = self.ops, self.parameters
-        ops.xp.copyto(shard.x, shard.x_shared)
-        ops.xp.copyto(shard.constant, shard.constant_shared)
+        ops, p, canvas = self.ops, self.parameters, self.canvas
+        constant = canvas.take(shard, p)
         self._begin(shard)
         shard.latent.fill(0)
         for t, s in enumerate(shard.steps):
-            read.forward(ops, s.r, shard.x, shard.canvas)
+            canvas.read(shard, s, p)
             lstm.forward(
                 ops, s.h_enc, s.cell_enc, s.tanh_enc, s.gates_enc,
-                s.u, shard.constant, s.cell_enc_prev, p.encoder.W_u,
+                s.u, constant, s.cell_enc_prev, p.encoder.W_u,
             )  # fmt: skip
-            gaussian.forward(
-                ops, s.z, shard.latent, s.q, s.h_enc, s.eps, p.latent.W, p.latent.b
-            )  # fmt: skip
+            gaussian.forward(ops, s.z, shard.latent, s.q, s.h_enc, s.eps, p.latent.W, p.latent.b)
             lstm.forward(
                 ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
                 s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
             )  # fmt: skip
-            write.forward(ops, shard.canvas, shard.work, s.h_dec, p.write.W, p.write.b)
+            canvas.write(shard, s, p)
             if pictures is not None:
-                ops.kernels.sigmoid(pictures[t], shard.canvas)
-        bernoulli.forward(ops, shard.reconstruction, shard.work, shard.canvas, shard.x)
+                canvas.show(pictures[t], shard)
+        canvas.loss(shard)
 
     def _backward(self, shard):
-        ops, p = self.ops, self.parameters
+        ops, p, canvas = self.ops, self.parameters, self.canvas
         scale = 1 / self.batch
-        bernoulli.backward(ops, shard.dcanvas_final, shard.canvas, shard.x, scale)
+        canvas.loss_backward(shard, scale)
         # nothing flows back into the last step from beyond it
         shard.du.fill(0)
         shard.dv.fill(0)
         shard.dcell_enc.fill(0)
         shard.dcell_dec.fill(0)
-        shard.dconstant.fill(0)
         for s in reversed(shard.steps):
-            write.backward(ops, shard.dh_dec, s.dcanvas, p.write.W)
+            canvas.write_backward(shard, s, p)
             shard.dh_dec += shard.dh_dec_next_u
             shard.dh_dec += shard.dh_dec_next_v
             lstm.backward(
@@ -339,13 +356,11 @@ class Draw:
                 ops, shard.du, s.dgates_enc, shard.dcell_enc, s.gates_enc,
                 shard.dh_enc, s.tanh_enc, s.cell_enc_prev, p.encoder.W_u,
             )  # fmt: skip
-            shard.dconstant += s.dgates_enc
-            read.backward(ops, s.dcanvas_prev, shard.dr, s.dcanvas, s.r, shard.x)
-        ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
-        ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
+            canvas.read_backward(shard, s, p)
+        self._begin_backward(shard)
 
     def _generate(self, shard, pictures):
-        ops, p = self.ops, self.parameters
+        ops, p, canvas = self.ops, self.parameters, self.canvas
         self._begin(shard)
         for t, s in enumerate(shard.steps):
             ops.xp.copyto(s.z, s.eps)
@@ -353,8 +368,8 @@ class Draw:
                 ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
                 s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
             )  # fmt: skip
-            write.forward(ops, shard.canvas, shard.work, s.h_dec, p.write.W, p.write.b)
-            ops.kernels.sigmoid(pictures[t], shard.canvas)
+            canvas.write(shard, s, p)
+            canvas.show(pictures[t], shard)
 
     # ---------------------------------------------------------------- after the time loop
 
@@ -363,22 +378,17 @@ class Draw:
         ops, g, tape = self.ops, self.gradients, self.tape
         products = [
             (g.encoder.W_u, tape.dgates_enc, tape.u),
-            (g.encoder.W_x, tape.dconstant, tape.x),
             (g.decoder.W_v, tape.dgates_dec, tape.v),
             (g.latent.W, tape.dq, tape.h_enc),
-            (g.write.W, tape.dwritten, tape.h_dec),
         ]
-        sums = [
-            (g.encoder.b, tape.dconstant),
-            (g.decoder.b, tape.dgates_dec),
-            (g.latent.b, tape.dq),
-            (g.write.b, tape.dwritten),
-        ]
+        sums = [(g.decoder.b, tape.dgates_dec), (g.latent.b, tape.dq)]
+        for ours, more in zip((products, sums), self.canvas.weight_gradients(tape, g), strict=True):
+            ours.extend(more)
         if self.config.initial == "learned":
             sums += [
                 (g.initial.c, tape.dcanvas_initial),
-                (g.initial.h_enc, tape.dh_enc),
-                (g.initial.h_dec, tape.dh_dec),
+                (g.initial.h_enc, tape.dh_enc_initial),
+                (g.initial.h_dec, tape.dh_dec_initial),
             ]
         shares = [[] for _ in range(threads)]
         for dW, dy, x in products:

@@ -87,11 +87,17 @@ def test_latent_loss_is_zero_where_the_posterior_is_the_prior():
 
 
 def test_replication_weight_sizes():
-    shapes = DrawConfig(initial="zeros").parameter_shapes()
+    shapes = build(DrawConfig(T=1, initial="zeros"), batch=1).parameters.shapes
     encoder = shapes["encoder.W_x"], shapes["encoder.W_u"]
     assert encoder[0][0] == encoder[1][0] == 4 * 256
     assert encoder[0][1] + encoder[1][1] == 2 * 784 + 512 == 2080
     assert shapes["decoder.W_v"] == (4 * 256, 10 + 256)
+    for N, C, u in [(5, 1, 562), (12, 3, 864 + 512)]:
+        config = DrawConfig(T=1, C=C, read_n=N, write_n=N)
+        shapes = build(config, batch=1).parameters.shapes
+        assert shapes["encoder.W_u"] == (4 * 256, u)
+        assert shapes["read.W"] == shapes["attend.W"] == (5, 256)
+        assert shapes["write.W"] == (N * N * C, 256)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 6])
@@ -184,6 +190,8 @@ def test_training_lowers_the_loss():
         ({"H": 2.5}, r"H is 2\.5"),
         ({"C": True}, "C is True"),
         ({"initial": "random"}, "initial is 'random'"),
+        ({"read_n": 5}, "read_n is 5 and write_n is None: give both"),
+        ({"read_n": 0, "write_n": 5}, "read_n is 0"),
     ],
 )
 def test_a_bad_configuration_is_refused_in_a_sentence(change, sentence):

@@ -1,0 +1,275 @@
+"""The canvas of DRAW with attention: N x N glimpses are read and N x N strokes written.
+
+The canvas and the images lie as (B, H, C, W), so that the filterbanks apply as stacked
+products (see `nn/glimpse.py`). What crosses to the rest of the model, the glimpse r, the
+stroke w and the attention parameters, lies features first, like everything there.
+"""
+
+from types import SimpleNamespace
+
+from ..nn import bernoulli, filterbank, glimpse, linear, read
+
+
+class AttentiveCanvas:
+    """What a `Draw` with attention reads and writes.
+
+    Parameters
+    ----------
+    config : DrawConfig
+    ops : Backend
+    """
+
+    def __init__(self, config, ops):
+        self.config, self.ops = config, ops
+        H, W, C = config.H, config.W, config.C
+        self.R = 2 * C * config.read_n**2
+        self.read_grid = filterbank.Grid(ops, H, W, config.read_n)
+        self.write_grid = filterbank.Grid(ops, H, W, config.write_n)
+
+    def parameter_shapes(self):
+        """Return the names and shapes of the parameters of reading and of writing."""
+        h_dec, stroke = self.config.h_dec, self.config.C * self.config.write_n**2
+        # each map of h_dec gives gy~, gx~, log s2, log d~, log gamma
+        reading = {"read.W": (5, h_dec), "read.b": (5, 1)}
+        return reading, {
+            "write.W": (stroke, h_dec),
+            "write.b": (stroke, 1),
+            "attend.W": (5, h_dec),
+            "attend.b": (5, 1),
+        }
+
+    def tape_shapes(self, B):
+        """Name and size the shared arrays."""
+        T, stroke = self.config.T, self.config.C * self.config.write_n**2
+        return {"dread": (5, T * B), "dattend": (5, T * B), "dw": (stroke, T * B)}
+
+    def shard_shapes(self, b):
+        """Name and size one thread's own arrays."""
+        config = self.config
+        H, W, C, T, D = config.H, config.W, config.C, config.T, config.D
+        shapes = {
+            "x": (D, b),
+            "logits": (D, b),
+            "work": (D, b),
+            "image": (b, H * C, W),
+            "canvas": (b, H * C, W),
+            "dcanvas": (2, b, H * C, W),  # of c_t and c_{t-1}, in turns
+            "update": (b, H * C, W),
+            "x_hat": (T, b, H * C, W),
+            "w": (C * config.write_n**2, b),
+            "dh_dec_attention": (config.h_dec, b),
+            "dlog_s2": (b,),
+            "dlog_gamma": (b,),
+        }
+        for name, N in (("read", config.read_n), ("write", config.write_n)):
+            shapes |= {
+                f"{name}_p": (5, b),
+                f"{name}_a": (T, 5, b),
+                f"{name}_mu": (T, 2, b, N),
+                f"{name}_Fy": (T, b, N, H),
+                f"{name}_ey": (T, b, N, H),
+                f"{name}_Fx": (T, b, N, W),
+                f"{name}_ex": (T, b, N, W),
+                f"{name}_dmu": (2, b, N),
+                f"{name}_dFy": (b, N, H),
+                f"{name}_dFx": (b, N, W),
+                f"{name}_dhalf": (b, H * C, N),
+                f"{name}_dpatch": (b, N, C * N),
+            }
+        N = config.read_n
+        shapes |= {
+            "read_half_x": (T, b, H * C, N),
+            "read_half_x_hat": (T, b, H * C, N),
+            "read_patch": (b, N, C * N),
+            "read_dFy_x_hat": (b, N, H),
+            "read_dFx_x_hat": (b, N, W),
+        }
+        N = config.write_n
+        return shapes | {"write_half": (T, b, H * C, N), "write_patch": (T, b, N, C * N)}
+
+    def lay_out(self, shard, tape):
+        """Give a shard and its steps their views."""
+        config = self.config
+        H, W, C, b = config.H, config.W, config.C, shard.b
+
+        def pixels_first(array):  # (D, b) in the order (C, H, W), seen as (b, H, C, W)
+            return array.reshape(C, H, W, b).transpose(3, 1, 0, 2)
+
+        def patches_first(array, N):  # (N*C*N, b) seen as (b, N, C*N)
+            return array.reshape(N, C * N, b).transpose(2, 0, 1)
+
+        shard.image_from, shard.image_to = pixels_first(shard.x), as_image(shard.image, C)
+        shard.logits_from, shard.logits_to = as_image(shard.canvas, C), pixels_first(shard.logits)
+        shard.work_from = pixels_first(shard.work)
+        shard.dcanvas_initial_image = as_image(shard.dcanvas[0], C)
+        shard.dcanvas_final_image = as_image(shard.dcanvas[config.T % 2], C)
+        shard.w_patch = patches_first(shard.w, config.write_n)
+        half = self.R // 2
+        shard.dr_x = patches_first(shard.dr[:half], config.read_n)
+        shard.dr_x_hat = patches_first(shard.dr[half:], config.read_n)
+        dread, dattend, dw = (
+            tape.by_step(array, shard.columns) for array in (tape.dread, tape.dattend, tape.dw)
+        )
+        for t, s in enumerate(shard.steps):
+            s.r_x = patches_first(s.r[:half], config.read_n)
+            s.r_x_hat = patches_first(s.r[half:], config.read_n)
+            s.x_hat = shard.x_hat[t]
+            s.half_x, s.half_x_hat = shard.read_half_x[t], shard.read_half_x_hat[t]
+            s.half, s.patch = shard.write_half[t], shard.write_patch[t]
+            s.dread, s.dattend = dread[:, t], dattend[:, t]
+            s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
+            s.dw = dw[:, t]
+            s.dw_patch = patches_first(s.dw, config.write_n)
+            s.read = bank_views(shard, "read", t)
+            s.write = bank_views(shard, "write", t)
+
+    def project(self, tape, p):
+        """Nothing that the encoder reads is constant over the steps."""
+
+    def take(self, shard, p):
+        """Copy x into the shard, in both layouts; return the gates' constant part, the bias."""
+        self.ops.xp.copyto(shard.x, shard.x_shared)
+        self.ops.xp.copyto(shard.image_to, shard.image_from)
+        return p.encoder.b
+
+    def begin(self, shard, p):
+        """canvas = c_0."""
+        config = self.config
+        if config.initial == "learned":
+            c = p.initial.c.reshape(1, config.C, config.H, config.W).transpose(0, 2, 1, 3)
+            self.ops.xp.copyto(shard.logits_from, c)
+        else:
+            shard.canvas.fill(0)
+
+    def begin_backward(self, shard, p):
+        """Hand the gradient at c_0 over, in the order of the pixels."""
+        self.ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
+        self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
+
+    def _attend(self, bank, p, h, W, bias, grid):
+        """Place the filters as h says and build both filterbanks."""
+        linear.forward(self.ops, p, h, W)
+        filterbank.place_forward(self.ops, bank.mu, bank.a, p, bias, grid)
+        filterbank.forward(self.ops, bank.Fy, bank.ey, bank.mu[0], bank.s2, grid.rows)
+        filterbank.forward(self.ops, bank.Fx, bank.ex, bank.mu[1], bank.s2, grid.columns)
+
+    def _attend_backward(self, shard, bank, dp, dh, W, grid):
+        """From the gradients at the filterbanks to those at p and at h."""
+        ops = self.ops
+        filterbank.backward(
+            ops, bank.dmu[0], shard.dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows
+        )
+        filterbank.backward(
+            ops, bank.dmu[1], shard.dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns
+        )
+        filterbank.place_backward(ops, dp, bank.dmu, shard.dlog_s2, shard.dlog_gamma, bank.a, grid)
+        linear.backward(ops, dh, dp, W)
+
+    def read(self, shard, s, p):
+        """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
+        ops, bank = self.ops, s.read
+        self._attend(bank, shard.read_p, s.h_dec_prev, p.read.W, p.read.b, self.read_grid)
+        read.forward(ops, s.x_hat, shard.image, shard.canvas)
+        for image, half, r in (
+            (shard.image, s.half_x, s.r_x),
+            (s.x_hat, s.half_x_hat, s.r_x_hat),
+        ):
+            glimpse.read_forward(ops, shard.read_patch, half, image, bank.Fy, bank.Fx)
+            ops.kernels.intensity_forward(r, shard.read_patch, bank.gamma)
+
+    def read_backward(self, shard, s, p):
+        """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
+        ops, bank = self.ops, s.read
+        shard.dlog_s2.fill(0)
+        shard.dlog_gamma.fill(0)
+        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr_x, s.r_x, bank.gamma)
+        glimpse.read_backward(
+            ops, None, bank.dFy, bank.dFx, bank.dhalf,
+            bank.dpatch, s.half_x, shard.image, bank.Fy, bank.Fx,
+        )  # fmt: skip
+        ops.kernels.intensity_backward(
+            bank.dpatch, shard.dlog_gamma, shard.dr_x_hat, s.r_x_hat, bank.gamma
+        )
+        glimpse.read_backward(
+            ops, shard.update, shard.read_dFy_x_hat, shard.read_dFx_x_hat, bank.dhalf,
+            bank.dpatch, s.half_x_hat, s.x_hat, bank.Fy, bank.Fx,
+        )  # fmt: skip
+        bank.dFy += shard.read_dFy_x_hat
+        bank.dFx += shard.read_dFx_x_hat
+        read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
+        self._attend_backward(
+            shard, bank, s.dread, shard.dh_dec_attention, p.read.W, self.read_grid
+        )
+        shard.dh_dec_next_u += shard.dh_dec_attention
+
+    def write(self, shard, s, p):
+        """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
+        ops, bank = self.ops, s.write
+        self._attend(bank, shard.write_p, s.h_dec, p.attend.W, p.attend.b, self.write_grid)
+        linear.forward(ops, shard.w, s.h_dec, p.write.W)
+        shard.w += p.write.b
+        ops.kernels.stroke_forward(s.patch, shard.w_patch, bank.gamma)
+        glimpse.write_forward(ops, shard.update, s.half, s.patch, bank.Fy, bank.Fx)
+        shard.canvas += shard.update
+
+    def write_backward(self, shard, s, p):
+        """From dc_t to dh_dec_t, by way of the stroke and of where it went."""
+        ops, bank = self.ops, s.write
+        shard.dlog_s2.fill(0)
+        shard.dlog_gamma.fill(0)
+        glimpse.write_backward(
+            ops, bank.dpatch, bank.dFy, bank.dFx, bank.dhalf,
+            s.dcanvas, s.half, s.patch, bank.Fy, bank.Fx,
+        )  # fmt: skip
+        ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
+        self._attend_backward(
+            shard, bank, s.dattend, shard.dh_dec_attention, p.attend.W, self.write_grid
+        )
+        linear.backward(ops, shard.dh_dec, s.dw, p.write.W)
+        shard.dh_dec += shard.dh_dec_attention
+
+    def _logits(self, shard):
+        """Copy the canvas to the order of the pixels, features first."""
+        self.ops.xp.copyto(shard.logits_to, shard.logits_from)
+        return shard.logits
+
+    def show(self, picture, shard):
+        """picture (D, b) = sigmoid(canvas)."""
+        self.ops.kernels.sigmoid(picture, self._logits(shard))
+
+    def loss(self, shard):
+        """The reconstruction loss of c_T."""
+        bernoulli.forward(self.ops, shard.reconstruction, shard.work, self._logits(shard), shard.x)
+
+    def loss_backward(self, shard, scale):
+        """dc_T."""
+        bernoulli.backward(self.ops, shard.work, shard.logits, shard.x, scale)
+        self.ops.xp.copyto(shard.dcanvas_final_image, shard.work_from)
+
+    def weight_gradients(self, tape, g):
+        """List the products (dW, dy, x) and sums (db, dy) that follow the time loop."""
+        products = [
+            (g.read.W, tape.dread, tape.h_dec_prev),
+            (g.write.W, tape.dw, tape.h_dec),
+            (g.attend.W, tape.dattend, tape.h_dec),
+        ]
+        return products, [
+            (g.encoder.b, tape.dgates_enc),
+            (g.read.b, tape.dread),
+            (g.write.b, tape.dw),
+            (g.attend.b, tape.dattend),
+        ]
+
+
+def as_image(array, C):
+    """View (b, H*C, W) as (b, H, C, W)."""
+    b, rows, W = array.shape
+    return array.reshape(b, rows // C, C, W)
+
+
+def bank_views(shard, name, t):
+    """Name the filterbank arrays of step t; the gradients' are shared by all steps."""
+    kept = {key: getattr(shard, f"{name}_{key}")[t] for key in ("a", "mu", "Fy", "ey", "Fx", "ex")}
+    shared = ("dmu", "dFy", "dFx", "dhalf", "dpatch")
+    passing = {key: getattr(shard, f"{name}_{key}") for key in shared}
+    return SimpleNamespace(s2=kept["a"][2], gamma=kept["a"][4], **kept, **passing)
