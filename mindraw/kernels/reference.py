@@ -304,14 +304,14 @@ def place_forward(mu, a, p, bias, centre, stride, offsets):
     Parameters
     ----------
     mu : array (2, B, N)
-        Set to the filters' centres, [0] along the rows (y), [1] along the columns (x).
+        Set to the filters' centres, [0] along x (the columns), [1] along y (the rows).
     a : array (5, B)
-        Set to gy, gx, s2, d, gamma.
+        Set to gx, gy, s2, d, gamma.
     p : array (5, B)
-        gy~, gx~, log s2, log d~, log gamma, less the bias. Overwritten.
+        gx~, gy~, log s2, log d~, log gamma, less the bias. Overwritten.
     bias : array (5, 1)
     centre : array (2, 1)
-        (H+1)/2 and (W+1)/2.
+        (W+1)/2 and (H+1)/2.
     stride : float
         (max(H, W) - 1)/(N - 1).
     offsets : array (N,)
@@ -339,7 +339,7 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     dmu : array (2, B, N)
     dlog_s2, dlog_gamma : array (B,)
     a : array (5, B)
-        gy, gx, s2, d, gamma.
+        gx, gy, s2, d, gamma.
     centre : array (2, 1)
     offsets : array (N,)
     """

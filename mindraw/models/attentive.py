@@ -29,7 +29,7 @@ class AttentiveCanvas:
     def parameter_shapes(self):
         """Return the names and shapes of the parameters of reading and of writing."""
         h_dec, stroke = self.config.h_dec, self.config.C * self.config.write_n**2
-        # each map of h_dec gives gy~, gx~, log s2, log d~, log gamma
+        # each map of h_dec gives gx~, gy~, log s2, log d~, log gamma
         reading = {"read.W": (5, h_dec), "read.b": (5, 1)}
         return reading, {
             "write.W": (stroke, h_dec),
@@ -150,17 +150,17 @@ class AttentiveCanvas:
         """Place the filters as h says and build both filterbanks."""
         linear.forward(self.ops, p, h, W)
         filterbank.place_forward(self.ops, bank.mu, bank.a, p, bias, grid)
-        filterbank.forward(self.ops, bank.Fy, bank.ey, bank.mu[0], bank.s2, grid.rows)
-        filterbank.forward(self.ops, bank.Fx, bank.ex, bank.mu[1], bank.s2, grid.columns)
+        filterbank.forward(self.ops, bank.Fy, bank.ey, bank.mu[1], bank.s2, grid.rows)
+        filterbank.forward(self.ops, bank.Fx, bank.ex, bank.mu[0], bank.s2, grid.columns)
 
     def _attend_backward(self, shard, bank, dp, dh, W, grid):
         """From the gradients at the filterbanks to those at p and at h."""
         ops = self.ops
         filterbank.backward(
-            ops, bank.dmu[0], shard.dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows
+            ops, bank.dmu[1], shard.dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows
         )
         filterbank.backward(
-            ops, bank.dmu[1], shard.dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns
+            ops, bank.dmu[0], shard.dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns
         )
         filterbank.place_backward(ops, dp, bank.dmu, shard.dlog_s2, shard.dlog_gamma, bank.a, grid)
         linear.backward(ops, dh, dp, W)

@@ -37,7 +37,7 @@ class Grid:
     Attributes
     ----------
     centre : array (2, 1)
-        (H+1)/2 and (W+1)/2.
+        (W+1)/2 and (H+1)/2.
     stride : float
         (max(H, W) - 1)/(N - 1), in pixels; 0 with N = 1.
     offsets : array (N,)
@@ -48,7 +48,7 @@ class Grid:
 
     def __init__(self, ops, H, W, N):
         self.N = N
-        self.centre = ops.asarray(np.array([[(H + 1) / 2], [(W + 1) / 2]]))
+        self.centre = ops.asarray(np.array([[(W + 1) / 2], [(H + 1) / 2]]))
         self.stride = (max(H, W) - 1) / max(N - 1, 1)
         self.offsets = ops.asarray(np.arange(N) - (N - 1) / 2)
         self.rows = ops.asarray(np.arange(H))
@@ -62,11 +62,11 @@ def place_forward(ops, mu, a, p, bias, grid):
     ----------
     ops : Backend
     mu : array (2, B, N)
-        Set to the filters' centres in pixels, along the rows (y) in [0], the columns (x) in [1].
+        Set to the filters' centres in pixels, along x (the columns) in [0], along y (the rows) in [1].
     a : array (5, B)
-        Set to gy, gx, s2, d, gamma.
+        Set to gx, gy, s2, d, gamma.
     p : array (5, B)
-        gy~, gx~, log s2, log d~, log gamma, less the bias. Overwritten.
+        gx~, gy~, log s2, log d~, log gamma, less the bias. Overwritten.
     bias : array (5, 1)
     grid : Grid
     """

@@ -12,7 +12,7 @@ from mindraw.nn import filterbank, glimpse
 
 
 def build(p, H, W, N, dtype="float64"):
-    """Build both filterbanks for parameters gy~, gx~, log s2, log d~, log gamma, (5, B)."""
+    """Build both filterbanks for parameters gx~, gy~, log s2, log d~, log gamma, (5, B)."""
     ops = get_backend("numpy", dtype)
     p = ops.asarray(p)
     B = p.shape[1]
@@ -20,7 +20,7 @@ def build(p, H, W, N, dtype="float64"):
     mu, a = ops.empty((2, B, N)), ops.empty((5, B))
     filterbank.place_forward(ops, mu, a, p.copy(), ops.zeros((5, 1)), grid)
     banks = []
-    for axis, pixels in enumerate((grid.rows, grid.columns)):
+    for axis, pixels in enumerate((grid.columns, grid.rows)):
         F, e = ops.empty((B, N, pixels.size)), ops.empty((B, N, pixels.size))
         filterbank.forward(ops, F, e, mu[axis], a[2], pixels)
         banks.append((F, e, pixels))
@@ -48,7 +48,7 @@ def test_it_is_the_papers_filterbank_counted_from_zero(H, W, N):
     _, _, mu, _, banks = build(p, H, W, N)
     for k in range(2):
         d = (max(H, W) - 1) / (N - 1) * np.exp(p[3, k])
-        for axis, A in enumerate((H, W)):
+        for axis, A in enumerate((W, H)):
             g = (A + 1) / 2 * (p[axis, k] + 1) - 1
             centres = g + (np.arange(N) - (N - 1) / 2) * d
             np.testing.assert_allclose(mu[axis, k], centres, rtol=1e-12)
@@ -64,13 +64,13 @@ def test_at_rest_the_grid_spans_the_image():
 
 def test_a_single_filter_stands_in_the_centre():
     _, _, mu, _, _ = build(np.zeros((5, 1)), 7, 11, 1)
-    assert mu[:, 0, 0].tolist() == [3.0, 5.0]
+    assert mu[:, 0, 0].tolist() == [5.0, 3.0]
 
 
 def test_off_the_image_a_filter_reads_the_edge():
-    p = np.array([[-20.0], [20.0], [0.0], [-6.0], [0.0]])
-    _, _, mu, _, (rows, columns) = build(p, 28, 28, 3)
-    assert (mu[0] < -100).all() and (mu[1] > 100).all()
+    p = np.array([[20.0], [-20.0], [0.0], [-6.0], [0.0]])
+    _, _, mu, _, (columns, rows) = build(p, 28, 28, 3)
+    assert (mu[0] > 100).all() and (mu[1] < -100).all()
     np.testing.assert_allclose(rows[0][0], np.tile(np.eye(28)[0], (3, 1)), atol=1e-12)
     np.testing.assert_allclose(columns[0][0], np.tile(np.eye(28)[27], (3, 1)), atol=1e-12)
 
