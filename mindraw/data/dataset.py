@@ -1,0 +1,69 @@
+"""What every data set gives: a `Dataset` of up to three `Split`s."""
+
+import sys
+from dataclasses import dataclass
+
+
+class Split:
+    """The pictures of one part of a data set: training, validation or test.
+
+    Subclasses say in `images` where the pictures come from.
+
+    Attributes
+    ----------
+    size : int
+        Number of pictures n, also ``len(split)``.
+    labels : uint8 array (n,) or None
+    """
+
+    def __init__(self, size, labels=None):
+        self.size = size
+        self.labels = labels
+
+    def __len__(self):
+        return self.size
+
+    def images(self, indices, epoch=0):
+        """Return pictures: a pure function of the data, the seed and the arguments.
+
+        Parameters
+        ----------
+        indices : sequence of int (B,)
+        epoch : int
+            Epochs count from 0; it matters only where pictures are drawn at random.
+
+        Returns
+        -------
+        float32 array (B, D)
+            Rows in the order channel, row, column, with values in [0, 1].
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready to train on.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        (C, H, W): channels, rows, columns.
+    train, test : Split
+    valid : Split or None
+        None where the data set has no official validation part.
+    source : str
+        One line that tells where the pictures came from.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    train: Split
+    valid: Split | None
+    test: Split
+    source: str
+
+
+def announce(line):
+    """Print one line to stderr."""
+    print(f"mindraw: {line}", file=sys.stderr, flush=True)

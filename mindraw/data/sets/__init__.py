@@ -1,0 +1,6 @@
+"""One module per data set.
+
+A module's name is the data set's, with underscores for dashes, and its function
+``load(data_dir, binarise, seed)`` returns a `mindraw.data.Dataset`. A new file here is
+a new data set; nothing else lists them.
+"""

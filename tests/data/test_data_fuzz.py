@@ -1,0 +1,163 @@
+"""Thousands of mutated files: each is read or refused in one sentence, in bounded memory."""
+
+import gzip
+import tracemalloc
+
+import numpy as np
+import pytest
+from data_files import amat, digits, idx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mindraw.data import cache
+from mindraw.data.amat import read_amat
+from mindraw.data.idx import read_idx
+from mindraw.errors import MindrawError
+
+EXAMPLES = 700  # of each of the six kinds of files
+DISTINCT = 340  # of them at least, so over 2,000 different files in all
+MOST_MEMORY = 8 << 20
+
+IMAGES = idx(digits(3)[0])
+LABELS = idx(digits(40)[1])
+BITS = np.random.default_rng(1).integers(0, 2, (40, 20), dtype=np.uint8)
+TEXT = amat(BITS)
+
+MANY = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+place = st.one_of(st.integers(0, 40), st.integers(0, 1 << 14))
+piece = st.one_of(st.binary(max_size=8), st.sampled_from([b"\0" * 4, b"\xff" * 4, b"\x1f\x8b"]))
+mutation = st.one_of(
+    st.tuples(st.sampled_from(["overwrite", "insert"]), place, piece),
+    st.tuples(st.sampled_from(["delete", "repeat"]), place, st.integers(1, 3000)),
+    st.tuples(st.just("truncate"), place, st.none()),
+)
+
+
+def mutate(content, mutations):
+    for kind, at, what in mutations:
+        at %= len(content) + 1
+        if kind == "overwrite":
+            content = content[:at] + what + content[at + len(what) :]
+        elif kind == "insert":
+            content = content[:at] + what + content[at:]
+        elif kind == "delete":
+            content = content[:at] + content[at + what :]
+        elif kind == "repeat":
+            content = content[: at + what] + content[at:]
+        else:
+            content = content[:at]
+    return content
+
+
+def read_or_refuse(read, path):
+    """Return what `read` gives, or None for a proper refusal; watch its memory."""
+    tracemalloc.start()
+    try:
+        return read(path)
+    except MindrawError as error:
+        assert str(path) in str(error)
+        assert "at byte " in str(error)
+        assert "\n" not in str(error)
+        return None
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < MOST_MEMORY
+
+
+def read_images(path):
+    images = read_idx(path, (28, 28))
+    assert images.shape[1:] == (28, 28) and images.dtype == np.uint8
+    return images
+
+
+def read_labels(path):
+    labels = read_idx(path, largest=9)
+    assert labels.ndim == 1 and labels.max() <= 9
+    return labels
+
+
+def read_bits(path):
+    bits = read_amat(path, 20, most_rows=60)
+    assert bits.shape[1] == 3 and 1 <= len(bits) <= 60
+    return bits
+
+
+def pack(content):
+    return gzip.compress(content, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "gzipped"),
+    [
+        (read_images, IMAGES, False),
+        (read_images, IMAGES, True),
+        (read_labels, LABELS, True),
+        (read_bits, TEXT, False),
+        (read_bits, TEXT, True),
+    ],
+    ids=["pictures", "pictures.gz", "labels.gz", "amat", "amat.gz"],
+)
+def test_readers(read, content, gzipped, tmp_path):
+    path = tmp_path / "mutated"
+    seen = set()
+
+    @MANY
+    @given(st.lists(mutation, min_size=1, max_size=3), st.booleans())
+    def fuzz(mutations, inside):
+        if gzipped and inside:
+            mutated = pack(mutate(content, mutations))
+        else:
+            mutated = mutate(pack(content) if gzipped else content, mutations)
+        path.write_bytes(mutated)
+        read_or_refuse(read, path)
+        seen.add(mutated)
+
+    fuzz()
+    assert len(seen) > DISTINCT
+
+
+def test_kept_pixels(tmp_path):
+    """A mutated file in the cache gives the very pixels or nothing."""
+    path = tmp_path / "kept.h5"
+    bits = np.packbits(BITS, axis=1)
+    cache.write_bits(path, "of this source", bits)
+    content = path.read_bytes()
+    refused = 0
+
+    @MANY
+    @given(st.lists(mutation, min_size=1, max_size=3))
+    def fuzz(mutations):
+        nonlocal refused
+        path.write_bytes(mutate(content, mutations))
+        found = read_or_refuse(lambda path: cache.read_bits(path, "of this source"), path)
+        if found is None:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(found, bits)
+
+    fuzz()
+    assert refused > DISTINCT
+
+
+def test_a_gzip_bomb_costs_no_memory(tmp_path):
+    path = tmp_path / "bomb"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(IMAGES)
+        for _ in range(256):
+            file.write(bytes(1 << 20))
+    assert read_or_refuse(read_images, path) is None
+    assert read_or_refuse(read_bits, path) is None
+
+
+def test_a_bomb_of_good_rows_is_stopped_at_the_last_row_wanted(tmp_path):
+    path = tmp_path / "bomb"
+    path.write_bytes(pack(TEXT * 20_000))
+    assert read_or_refuse(read_bits, path) is None
