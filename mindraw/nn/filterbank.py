@@ -62,7 +62,7 @@ def place_forward(ops, mu, a, p, bias, grid):
     ----------
     ops : Backend
     mu : array (2, B, N)
-        Set to the filters' centres in pixels, along x (the columns) in [0], along y (the rows) in [1].
+        Set to the filters' centres in pixels: [0] along x (the columns), [1] along y (the rows).
     a : array (5, B)
         Set to gx, gy, s2, d, gamma.
     p : array (5, B)

@@ -8,7 +8,7 @@ rows and channels, and one the rows of all channels and columns:
 
 Each is the transpose of the other, so reading's backward pass writes and writing's reads.
 All channels share one filterbank. `image` is seen as (B, H*C, W) and `half` either as
-(B, H*C, N) or as (B, H, C*N): the same memory.
+(B, H*C, N) or as (B, H, C*N): the same memory, so `half` and `dhalf` must be contiguous.
 """
 
 

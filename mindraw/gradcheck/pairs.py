@@ -1,0 +1,311 @@
+"""The engine's layers and kernels as forward/backward pairs without side effects.
+
+Every function here takes a backend and named arrays, lays the buffers out, calls the engine
+and returns a dict. Buffers that the engine sets are handed to it full of NaN, so that what is
+left unset, or added to, shows; where it adds to a gradient, that of another use of the same
+input is there already. A loss is one number here: the engine's `scale` is its gradient.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from ..nn import filterbank, gaussian, glimpse, linear, lstm, write
+
+
+def unset(ops, *shape):
+    """Return an array that shows whatever is not set."""
+    array = ops.empty(shape)
+    array.fill(np.nan)
+    return array
+
+
+class Kernel:
+    """A kernel under the names of a layer: ``forward`` and ``backward`` with a backend first."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def forward(self, ops, *arguments):
+        getattr(ops.kernels, f"{self.name}_forward")(*arguments)
+
+    def backward(self, ops, *arguments):
+        getattr(ops.kernels, f"{self.name}_backward")(*arguments)
+
+
+# ---------------------------------------------------------------- linear
+
+
+def linear_forward(ops, x, W, b):
+    y = unset(ops, W.shape[0], x.shape[1])
+    linear.forward(ops, y, x, W)
+    return {"y": y + b}
+
+
+def linear_backward(ops, douts, x, W, b):
+    dx, dW, db = unset(ops, *x.shape), unset(ops, *W.shape), unset(ops, *b.shape)
+    linear.backward(ops, dx, douts["y"], W)
+    linear.weight_gradient(ops, dW, douts["y"], x)
+    linear.bias_gradient(ops, db, douts["y"])
+    return {"x": dx, "W": dW, "b": db}
+
+
+# ---------------------------------------------------------------- LSTM
+
+
+def run_lstm_kernel(ops, a, constant, cell_prev):
+    h, cell, tanh_cell = (unset(ops, *cell_prev.shape) for _ in range(3))
+    ops.kernels.lstm_forward(h, cell, tanh_cell, a, constant, cell_prev)
+    return h, cell, tanh_cell, a
+
+
+def lstm_kernel_forward(ops, **inputs):
+    h, cell, _, _ = run_lstm_kernel(ops, **inputs)
+    return {"h": h, "cell": cell}
+
+
+def lstm_kernel_backward(ops, douts, a, constant, cell_prev):
+    _, _, tanh_cell, gates = run_lstm_kernel(ops, a, constant, cell_prev)
+    dgates, dcell = unset(ops, *a.shape), douts["cell"]
+    ops.kernels.lstm_backward(dgates, dcell, gates, douts["h"], tanh_cell, cell_prev)
+    return {"a": dgates, "constant": at_constant(ops, dgates, constant), "cell_prev": dcell}
+
+
+def run_lstm(ops, u, W, constant, cell_prev):
+    h, cell, tanh_cell = (unset(ops, *cell_prev.shape) for _ in range(3))
+    gates = unset(ops, W.shape[0], u.shape[1])
+    lstm.forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W)
+    return h, cell, tanh_cell, gates
+
+
+def lstm_forward(ops, **inputs):
+    h, cell, _, _ = run_lstm(ops, **inputs)
+    return {"h": h, "cell": cell}
+
+
+def lstm_backward(ops, douts, u, W, constant, cell_prev):
+    _, _, tanh_cell, gates = run_lstm(ops, u, W, constant, cell_prev)
+    du, dgates, dW = unset(ops, *u.shape), unset(ops, *gates.shape), unset(ops, *W.shape)
+    dcell = douts["cell"]
+    lstm.backward(ops, du, dgates, dcell, gates, douts["h"], tanh_cell, cell_prev, W)
+    linear.weight_gradient(ops, dW, dgates, u)
+    dconstant = at_constant(ops, dgates, constant)
+    return {"u": du, "W": dW, "constant": dconstant, "cell_prev": dcell}
+
+
+def at_constant(ops, dgates, constant):
+    """Return the gradient at a constant input (4h, B), dgates, or at a bias (4h, 1), their sum."""
+    if constant.shape == dgates.shape:
+        return dgates
+    db = unset(ops, *constant.shape)
+    linear.bias_gradient(ops, db, dgates)
+    return db
+
+
+# ---------------------------------------------------------------- Gaussian latent
+
+
+def run_gaussian_kernel(ops, q, b, eps):
+    z, latent = unset(ops, *eps.shape), ops.zeros(eps.shape[1:])
+    ops.kernels.gaussian_forward(z, latent, q, b, eps)
+    return z, latent, q
+
+
+def gaussian_kernel_forward(ops, **inputs):
+    z, latent, _ = run_gaussian_kernel(ops, **inputs)
+    return {"z": z, "latent": latent.sum()}
+
+
+def gaussian_kernel_backward(ops, douts, q, b, eps):
+    z, _, q = run_gaussian_kernel(ops, q, b, eps)
+    dq, db = unset(ops, *q.shape), unset(ops, *b.shape)
+    ops.kernels.gaussian_backward(dq, douts["z"], q, z, douts["latent"])
+    linear.bias_gradient(ops, db, dq)
+    return {"q": dq, "b": db}
+
+
+def run_gaussian(ops, h, W, b, eps):
+    z, latent = unset(ops, *eps.shape), ops.zeros(eps.shape[1:])
+    q = unset(ops, W.shape[0], h.shape[1])
+    gaussian.forward(ops, z, latent, q, h, eps, W, b)
+    return z, latent, q
+
+
+def gaussian_forward(ops, **inputs):
+    z, latent, _ = run_gaussian(ops, **inputs)
+    return {"z": z, "latent": latent.sum()}
+
+
+def gaussian_backward(ops, douts, h, W, b, eps):
+    z, _, q = run_gaussian(ops, h, W, b, eps)
+    dh, dq = unset(ops, *h.shape), unset(ops, *q.shape)
+    dW, db = unset(ops, *W.shape), unset(ops, *b.shape)
+    gaussian.backward(ops, dh, dq, douts["z"], q, z, douts["latent"], W)
+    linear.weight_gradient(ops, dW, dq, h)
+    linear.bias_gradient(ops, db, dq)
+    return {"h": dh, "W": dW, "b": db}
+
+
+# ---------------------------------------------------------------- read and write
+
+
+class ErrorImage:
+    """x - sigmoid(canvas), beside the canvas that is carried on: `nn.read` or its kernel."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, ops, x, canvas):
+        x_hat = unset(ops, *x.shape)
+        self.layer.forward(ops, x_hat, x, canvas)
+        return {"x_hat": x_hat, "canvas": canvas}
+
+    def backward(self, ops, douts, x, canvas):
+        x_hat = self.forward(ops, x, canvas)["x_hat"]
+        dcanvas_prev = unset(ops, *x.shape)
+        self.layer.backward(ops, dcanvas_prev, douts["x_hat"], douts["canvas"], x_hat, x)
+        return {"canvas": dcanvas_prev}
+
+
+def write_forward(ops, canvas, h, W, b):
+    write.forward(ops, canvas, unset(ops, *canvas.shape), h, W, b)
+    return {"canvas": canvas}
+
+
+def write_backward(ops, douts, canvas, h, W, b):
+    dcanvas = douts["canvas"]
+    dh, dW, db = unset(ops, *h.shape), unset(ops, *W.shape), unset(ops, *b.shape)
+    write.backward(ops, dh, dcanvas, W)
+    linear.weight_gradient(ops, dW, dcanvas, h)
+    linear.bias_gradient(ops, db, dcanvas)
+    return {"canvas": dcanvas, "h": dh, "W": dW, "b": db}
+
+
+# ---------------------------------------------------------------- attention
+
+
+def run_place(ops, p, b, centre, stride, offsets):
+    grid = SimpleNamespace(centre=centre, stride=stride, offsets=offsets)
+    mu, a = unset(ops, 2, p.shape[1], offsets.shape[0]), unset(ops, *p.shape)
+    filterbank.place_forward(ops, mu, a, p, b, grid)
+    return mu, a, grid
+
+
+def place_forward(ops, **inputs):
+    mu, a, _ = run_place(ops, **inputs)
+    return {"mu": mu, "s2": a[2], "gamma": a[4]}
+
+
+def place_backward(ops, douts, p, b, centre, stride, offsets):
+    _, a, grid = run_place(ops, p, b, centre, stride, offsets)
+    dp, db = unset(ops, *p.shape), unset(ops, *b.shape)
+    dlog_s2, dlog_gamma = douts["s2"] * a[2], douts["gamma"] * a[4]
+    filterbank.place_backward(ops, dp, douts["mu"], dlog_s2, dlog_gamma, a, grid)
+    linear.bias_gradient(ops, db, dp)
+    return {"p": dp, "b": db}
+
+
+class Filterbank:
+    """The filters of one axis: `nn.filterbank` or its kernel."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def run(self, ops, mu, s2, pixels):
+        F, e = (unset(ops, *mu.shape, pixels.shape[0]) for _ in range(2))
+        self.layer.forward(ops, F, e, mu, s2, pixels)
+        return F, e
+
+    def forward(self, ops, mu, s2, pixels):
+        return {"F": self.run(ops, mu, s2, pixels)[0], "s2": s2}
+
+    def backward(self, ops, douts, mu, s2, pixels):
+        F, e = self.run(ops, mu, s2, pixels)
+        dmu, dlog_s2 = unset(ops, *mu.shape), douts["s2"] * s2
+        self.layer.backward(ops, dmu, dlog_s2, douts["F"], F, e, s2, pixels)
+        return {"mu": dmu, "s2": dlog_s2 / s2}
+
+
+def intensity_forward(ops, patch, gamma):
+    r = unset(ops, *patch.shape)
+    ops.kernels.intensity_forward(r, patch, gamma)
+    return {"r": r, "gamma": gamma}
+
+
+def intensity_backward(ops, douts, patch, gamma):
+    r = intensity_forward(ops, patch, gamma)["r"]
+    dpatch, dlog_gamma = unset(ops, *patch.shape), douts["gamma"] * gamma
+    ops.kernels.intensity_backward(dpatch, dlog_gamma, douts["r"], r, gamma)
+    return {"patch": dpatch, "gamma": dlog_gamma / gamma}
+
+
+def stroke_forward(ops, w, gamma):
+    patch = unset(ops, *w.shape)
+    ops.kernels.stroke_forward(patch, w, gamma)
+    return {"patch": patch, "gamma": gamma}
+
+
+def stroke_backward(ops, douts, w, gamma):
+    patch = stroke_forward(ops, w, gamma)["patch"]
+    dw, dlog_gamma = unset(ops, *w.shape), douts["gamma"] * gamma
+    ops.kernels.stroke_backward(dw, dlog_gamma, douts["patch"], patch, gamma)
+    return {"w": dw, "gamma": dlog_gamma / gamma}
+
+
+def run_glimpse_read(ops, image, Fy, Fx):
+    (B, rows, _), (_, N, H) = image.shape, Fy.shape
+    patch, half = unset(ops, B, N, rows // H * N), unset(ops, B, rows, N)
+    glimpse.read_forward(ops, patch, half, image, Fy, Fx)
+    return patch, half
+
+
+def glimpse_read_forward(ops, **inputs):
+    return {"patch": run_glimpse_read(ops, **inputs)[0]}
+
+
+def glimpse_read_backward(ops, douts, image, Fy, Fx):
+    _, half = run_glimpse_read(ops, image, Fy, Fx)
+    dimage, dFy, dFx = unset(ops, *image.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+    dhalf = unset(ops, *half.shape)
+    glimpse.read_backward(ops, dimage, dFy, dFx, dhalf, douts["patch"], half, image, Fy, Fx)
+    return {"image": dimage, "Fy": dFy, "Fx": dFx}
+
+
+def run_glimpse_write(ops, patch, Fy, Fx):
+    (B, N, columns), H, W = patch.shape, Fy.shape[2], Fx.shape[2]
+    rows = H * (columns // N)
+    image, half = unset(ops, B, rows, W), unset(ops, B, rows, N)
+    glimpse.write_forward(ops, image, half, patch, Fy, Fx)
+    return image, half
+
+
+def glimpse_write_forward(ops, **inputs):
+    return {"image": run_glimpse_write(ops, **inputs)[0]}
+
+
+def glimpse_write_backward(ops, douts, patch, Fy, Fx):
+    _, half = run_glimpse_write(ops, patch, Fy, Fx)
+    dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+    dhalf = unset(ops, *half.shape)
+    glimpse.write_backward(ops, dpatch, dFy, dFx, dhalf, douts["image"], half, patch, Fy, Fx)
+    return {"patch": dpatch, "Fy": dFy, "Fx": dFx}
+
+
+# ---------------------------------------------------------------- reconstruction loss
+
+
+class Reconstruction:
+    """-log p(x | canvas), summed over the minibatch: `nn.bernoulli` or its kernel."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, ops, canvas, x):
+        loss = unset(ops, canvas.shape[1])
+        self.layer.forward(ops, loss, unset(ops, *canvas.shape), canvas, x)
+        return {"loss": loss.sum()}
+
+    def backward(self, ops, douts, canvas, x):
+        dcanvas = unset(ops, *canvas.shape)
+        self.layer.backward(ops, dcanvas, canvas, x, douts["loss"])
+        return {"canvas": dcanvas}

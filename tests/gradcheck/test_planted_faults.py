@@ -1,0 +1,155 @@
+"""The gradient checks can fail: every fault planted in any backward function is caught.
+
+The names of the cases list the faults:
+``python -m pytest tests/gradcheck/test_planted_faults.py --collect-only -q``.
+"""
+
+import inspect
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import planted
+import pytest
+
+from mindraw import Draw, get_backend
+from mindraw.gradcheck import CENTRAL, COMPLEX, OPERATIONS, check_operation
+from mindraw.kernels import reference
+from mindraw.models import attentive, draw, whole
+from mindraw.nn import bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, write
+
+#: Where a backward function may stand, in which class of it, and how faults there are named.
+PLACES = (
+    reference,
+    *(bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, write),
+    whole.WholeCanvas,
+    attentive.AttentiveCanvas,
+    draw.Draw,
+)
+WHOLE, ATTENTION = "draw", "draw, attention"
+
+#: For every backward function: the operation whose check must catch its faults, the outputs
+#: that are also scaled by 1.0005, and how many faults are planted.
+TARGETS = {
+    "reference.lstm_backward": ("kernel lstm", "dgates dcell", 44),
+    "reference.gaussian_backward": ("kernel gaussian", "dq", 22),
+    "reference.error_image_backward": ("kernel error_image", "dcanvas_prev", 19),
+    "reference.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
+    "reference.place_backward": ("place", "dp", 7),
+    "reference.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 13),
+    "reference.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 11),
+    "reference.stroke_backward": ("kernel stroke", "dw dlog_gamma", 10),
+    "bernoulli.backward": ("bernoulli", "dcanvas", 2),
+    "filterbank.place_backward": ("place", "dp", 2),
+    "filterbank.backward": ("filterbank", "dmu dlog_s2", 3),
+    "gaussian.backward": ("gaussian", "dh dq", 4),
+    "glimpse.read_backward": ("glimpse read", "dimage dFy dFx", 7),
+    "glimpse.write_backward": ("glimpse write", "dpatch dFy dFx", 7),
+    "linear.backward": ("linear", "dx", 2),
+    "linear.weight_gradient": ("linear", "dW", 2),
+    "linear.bias_gradient": ("linear", "db", 2),
+    "lstm.backward": ("lstm", "du dgates dcell", 5),
+    "read.backward": ("read", "dcanvas_prev", 2),
+    "write.backward": ("write", "dh", 2),
+    "WholeCanvas.begin_backward": (WHOLE, "", 1),
+    "WholeCanvas.read_backward": (WHOLE, "", 4),
+    "WholeCanvas.write_backward": (WHOLE, "", 1),
+    "WholeCanvas.loss_backward": (WHOLE, "", 3),
+    "WholeCanvas.weight_gradients": (WHOLE, "", 4),
+    "AttentiveCanvas.begin_backward": (ATTENTION, "", 2),
+    "AttentiveCanvas._attend_backward": (ATTENTION, "", 4),
+    "AttentiveCanvas.read_backward": (ATTENTION, "", 19),
+    "AttentiveCanvas.write_backward": (ATTENTION, "", 11),
+    "AttentiveCanvas.loss_backward": (ATTENTION, "", 2),
+    "AttentiveCanvas.weight_gradients": (ATTENTION, "", 7),
+    "Draw.loss_and_gradient": (WHOLE, "", 3),
+    "Draw._forward_backward": (WHOLE, "", 2),
+    "Draw._begin_backward": (WHOLE, "", 6),
+    "Draw._backward": (WHOLE, "", 27),
+    "Draw._lay_out_weight_gradients": (WHOLE, "", 12),
+}
+
+
+def backward_functions():
+    """Yield (owner, name) of every function that is named as one which takes a gradient."""
+    for place in PLACES:
+        for name, value in vars(place).items():
+            own = (
+                inspect.isfunction(value) and value.__module__ == inspect.getmodule(place).__name__
+            )
+            if own and re.search(r"(^|_)(backward|gradients?)$", name):
+                yield place, name
+
+
+def key(owner, name):
+    return f"{owner.__name__.rpartition('.')[2]}.{name}"
+
+
+FUNCTIONS = {key(owner, name): (owner, name) for owner, name in backward_functions()}
+MUTANTS = [
+    mutant
+    for name, (_, outputs, _) in TARGETS.items()
+    if name in FUNCTIONS
+    for mutant in planted.mutants(*FUNCTIONS[name], outputs.split())
+]
+
+
+def find(name):
+    return next(operation for operation in OPERATIONS if operation.name == name)
+
+
+def parameters(name):
+    model = Draw(find(name).config, get_backend("numpy", "float64"), batch=1, threads=1)
+    return model.parameters.names
+
+
+def failures(name):
+    """Return the methods by which the check of an operation fails."""
+    operation = find(name)
+    if name.startswith("draw"):
+        operation = replace(operation, elements=0)
+    with np.errstate(all="ignore"):
+        results = check_operation(operation, directions=3)
+    return {result.method for result in results if not result}
+
+
+def test_every_backward_function_has_its_faults():
+    assert set(FUNCTIONS) == set(TARGETS)
+
+
+def test_no_fault_has_been_lost():
+    planted_here = Counter(key(mutant.owner, mutant.function) for mutant in MUTANTS)
+    assert planted_here == {name: count for name, (_, _, count) in TARGETS.items()}
+    assert len(set(map(str, MUTANTS))) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("name", sorted({operation for operation, _, _ in TARGETS.values()}))
+def test_without_a_fault_nothing_fails(name):
+    assert failures(name) == set()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_planted_fault_is_caught(mutant, monkeypatch):
+    """By the complex step and by central differences, each alone."""
+    mutant.install(monkeypatch)
+    operation, _, _ = TARGETS[key(mutant.owner, mutant.function)]
+    assert failures(operation) == {COMPLEX, CENTRAL}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(name, parameter) for name in (WHOLE, ATTENTION) for parameter in parameters(name)],
+)
+def test_a_parameters_gradient_off_by_a_twentieth_of_a_percent_is_caught(
+    name, parameter, monkeypatch
+):
+    right = Draw.loss_and_gradient
+
+    def wrong(self, x, eps):
+        losses = right(self, x, eps)
+        self.gradients[parameter][...] *= planted.OFF
+        return losses
+
+    monkeypatch.setattr(Draw, "loss_and_gradient", wrong)
+    assert failures(name) == {COMPLEX, CENTRAL}

@@ -1,0 +1,139 @@
+"""Gradients beside those of PyTorch's autograd, in float64: every layer, and the whole model."""
+
+import numpy as np
+import pytest
+
+from mindraw import get_backend
+from mindraw.gradcheck.checker import largest, relative_error
+from mindraw.gradcheck.operations import LAYERS, MODELS
+
+torch = pytest.importorskip("torch", reason="PyTorch is the reference here", exc_type=ImportError)
+F = torch.nn.functional
+
+TOLERANCE = 1e-10
+NUMPY = get_backend("numpy", "float64")
+
+
+def assert_same(name, found, expected):
+    expected = expected.detach().numpy() if torch.is_tensor(expected) else np.asarray(expected)
+    assert np.shape(found) == expected.shape
+    error = relative_error(np.asarray(found), expected, largest(expected))
+    assert np.max(error, initial=0) <= TOLERANCE, name
+
+
+def linear(x, W, b):
+    return {"y": F.linear(x.T, W, b[:, 0]).T}
+
+
+def lstm(u, W, constant, cell_prev):
+    """torch's own cell, on inputs that make its two products ours; its gates are i, f, g, o."""
+    h = cell_prev.shape[0]
+    i, f, o, g = (W @ u + constant).split(h)
+    gates = torch.cat([i, f, g, o]).T
+    weight, none = torch.eye(4 * h, dtype=torch.float64), torch.zeros(4 * h, h).double()
+    state = (torch.zeros_like(cell_prev.T), cell_prev.T)
+    h_next, cell = torch._VF.lstm_cell(gates, state, weight, none)
+    return {"h": h_next.T, "cell": cell.T}
+
+
+def gaussian(h, W, b, eps):
+    mu, log_s = (W @ h + b).chunk(2)
+    posterior = torch.distributions.Normal(mu, log_s.exp())
+    prior = torch.distributions.Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    divergence = torch.distributions.kl_divergence(posterior, prior)
+    return {"z": mu + posterior.stddev * eps, "latent": divergence.sum()}
+
+
+def read(canvas, x):
+    return {"x_hat": x - torch.sigmoid(canvas), "canvas": canvas}
+
+
+def write(canvas, h, W, b):
+    return {"canvas": canvas + W @ h + b}
+
+
+def bernoulli(canvas, x):
+    return {"loss": F.binary_cross_entropy_with_logits(canvas, x, reduction="sum")}
+
+
+def place(p, b, centre, stride, offsets):
+    gx, gy, log_s2, log_d, log_gamma = p + b
+    g = centre * (torch.stack([gx, gy]) + 1) - 1
+    mu = g[:, :, None] + stride * log_d.exp()[:, None] * offsets
+    return {"mu": mu, "s2": log_s2.exp(), "gamma": log_gamma.exp()}
+
+
+def filterbank(mu, s2, pixels):
+    distance = (pixels - mu[:, :, None]) ** 2 / (2 * s2[:, None, None])
+    return {"F": torch.softmax(-distance, dim=2), "s2": s2}
+
+
+def glimpse_read(image, Fy, Fx):
+    (B, _, W), (_, N, H) = image.shape, Fy.shape
+    image = image.reshape(B, H, -1, W)
+    return {"patch": torch.einsum("bih,bhcw,bjw->bicj", Fy, image, Fx).reshape(B, N, -1)}
+
+
+def glimpse_write(patch, Fy, Fx):
+    (B, N, _), W = Fy.shape, Fx.shape[2]
+    patch = patch.reshape(B, N, -1, N)
+    return {"image": torch.einsum("bih,bicj,bjw->bhcw", Fy, patch, Fx).reshape(B, -1, W)}
+
+
+#: The same mathematics in PyTorch's own functions, under the names of the operations.
+PEERS = {
+    "linear": linear,
+    "lstm": lstm,
+    "lstm, bias": lstm,
+    "gaussian": gaussian,
+    "read": read,
+    "write": write,
+    "bernoulli": bernoulli,
+    "place": place,
+    "filterbank": filterbank,
+    "glimpse read": glimpse_read,
+    "glimpse write": glimpse_write,
+}
+
+
+def test_every_layer_has_its_peer():
+    assert set(PEERS) == {operation.name for operation in LAYERS}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("operation", LAYERS, ids=lambda operation: operation.name)
+def test_a_layer_agrees_with_autograd(operation, seed):
+    inputs = operation.sample(seed)
+    forward, backward = operation.on(NUMPY)
+    tensors = {
+        name: torch.tensor(x, requires_grad=name not in operation.constants)
+        for name, x in inputs.items()
+    }
+    expected = PEERS[operation.name](**tensors)
+    found = forward(**inputs)
+    assert set(found) == set(expected)
+    rng = np.random.default_rng(seed)
+    douts = {name: rng.standard_normal(y.shape) for name, y in found.items()}
+    torch.autograd.backward(list(expected.values()), [torch.tensor(douts[k]) for k in expected])
+    for name, y in expected.items():
+        assert_same(name, found[name], y)
+    for name, gradient in backward(douts, **inputs).items():
+        assert_same(name, gradient, tensors[name].grad)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [model for model in MODELS if not model.config.attention],
+    ids=lambda operation: operation.name,
+)
+def test_the_whole_model_agrees_with_autograd(operation):
+    peer = pytest.importorskip("bench.peers.torch_draw", exc_type=ImportError)
+    inputs = operation.sample(0)
+    forward, backward = operation.on(NUMPY)
+    parameters = {k: v for k, v in inputs.items() if k not in operation.constants}
+    losses, expected = peer.gradients(parameters, inputs["x"].T, inputs["eps"])
+    assert_same("loss", forward(**inputs)["loss"], np.mean(losses[0] + losses[1]))
+    found = backward({"loss": 1.0}, **inputs)
+    assert set(found) == set(expected)
+    for name, gradient in expected.items():
+        assert_same(name, found[name], gradient)
