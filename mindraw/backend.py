@@ -24,8 +24,8 @@ class Backend:
     name : str
         What the backend is called in messages and checkpoints.
     xp : module
-        ``numpy`` or something that spells ``empty``, ``zeros``, ``matmul``, ``add``,
-        ``multiply``, ``sum``, ``copyto`` and ``stack`` as NumPy does.
+        ``numpy`` or something that spells ``array``, ``empty``, ``zeros``, ``matmul``,
+        ``add``, ``sum`` and ``copyto`` as NumPy does.
     kernels : module
         `mindraw.kernels.reference` or its twin.
     dtype : str
@@ -140,5 +140,14 @@ def why_no_cupy():
         return (
             "CuPy is installed and finds no working NVIDIA driver or GPU: check that nvidia-smi "
             "lists a device, or use --backend numpy"
+        )
+    try:
+        from cupy.cuda import nvrtc
+
+        nvrtc.getVersion()
+    except (ImportError, RuntimeError, OSError):
+        return (
+            "CuPy finds no NVRTC to compile the kernels with: pip install 'mindraw[cupy13]' "
+            "for CUDA 13 or 'mindraw[cupy12]' for CUDA 12"
         )
     return None

@@ -275,7 +275,7 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
         return
     scale = clip / max(float(state[0]), clip)
     rate = lr / (1 - beta1**count)
-    root = 1 / np.sqrt(1 - beta2**count)
+    root = (1 - beta2**count) ** -0.5
     for start in range(0, theta.size, BLOCK):
         block = slice(start, start + BLOCK)
         g, m_, v_ = gradient[block], m[block], v[block]

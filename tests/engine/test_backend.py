@@ -87,8 +87,27 @@ def test_cupy_that_does_not_import(monkeypatch):
         get_backend("cupy")
 
 
-def test_the_complex_step_stays_on_numpy(monkeypatch):
-    cuda = types.SimpleNamespace(is_available=lambda: True)
+def fake_cuda(monkeypatch, version):
+    nvrtc = types.ModuleType("cupy.cuda.nvrtc")
+    nvrtc.getVersion = version
+    cuda = types.ModuleType("cupy.cuda")
+    cuda.is_available, cuda.nvrtc = lambda: True, nvrtc
     fake_cupy(monkeypatch, types.SimpleNamespace(cuda=cuda))
+    monkeypatch.setitem(sys.modules, "cupy.cuda", cuda)
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nvrtc", nvrtc)
+
+
+def test_cupy_without_a_compiler(monkeypatch):
+    def missing():
+        raise RuntimeError("libnvrtc.so.13 is not found")
+
+    fake_cuda(monkeypatch, missing)
+    with pytest.raises(MindrawError, match="no NVRTC to compile the kernels with: pip install"):
+        get_backend("cupy")
+    assert get_backend("auto").name == "numpy"
+
+
+def test_the_complex_step_stays_on_numpy(monkeypatch):
+    fake_cuda(monkeypatch, lambda: (13, 0))
     with pytest.raises(MindrawError, match="complex step runs on the backend numpy only"):
         get_backend("cupy", "complex128")

@@ -1,0 +1,245 @@
+"""The kernels in CUDA: the fused twin of `reference`, one launch for each function.
+
+The functions have the names, arguments and results of those in `reference`, where they are
+described; what is called "overwritten" there may stay as it is here. The equations are in
+the .cu files beside this one, which are compiled at first use, once per dtype, and kept in
+CuPy's cache. Launches go to CuPy's current stream; only one stream at a time may run
+`gradient_norm`, whose blocks meet in one scratch array of the device.
+"""
+
+import functools
+import importlib.resources
+
+from ..errors import MindrawError
+
+SOURCES = (
+    "common.cuh",
+    "lstm.cu",
+    "gaussian.cu",
+    "canvas.cu",
+    "bernoulli.cu",
+    "adam.cu",
+    "filterbank.cu",
+    "glimpse.cu",
+)
+REAL = {"f": "float", "d": "double"}
+
+#: Threads of a block, columns first. One thread for each element: a warp along the columns.
+ELEMENTS = (32, 8)
+#: A sum over rows: 8 columns fill a sector of 32 bytes, and up to 128 threads share each.
+SUMS = (8, 128)
+#: One warp for each filter.
+FILTERS = (32, 8)
+#: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in adam.cu.
+FLAT = 256
+MOST_PARTS = 1024
+
+
+def source():
+    """Return the CUDA sources as one translation unit."""
+    folder = importlib.resources.files(__package__)
+    text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
+    return text.replace('#include "common.cuh"\n', "")
+
+
+@functools.cache
+def _module(char):
+    if char not in REAL:
+        raise MindrawError(
+            f"the CUDA kernels compute in float32 and float64, not in the dtype {char!r}: "
+            "use the backend numpy"
+        )
+    import cupy
+
+    return cupy.RawModule(code=source(), options=(f"-Dreal={REAL[char]}", "--std=c++17"))
+
+
+@functools.cache
+def _kernel(name, char):
+    return _module(char).get_function(name)
+
+
+def _launch(name, grid, block, *arguments):
+    """Launch a kernel; its first argument is an array, whose dtype is the kernel's `real`."""
+    if 0 not in grid:
+        _kernel(name, arguments[0].dtype.char)(grid, block, arguments)
+
+
+def _blocks(n, size):
+    return -(-n // size)
+
+
+def _elements(name, n, B, *arguments):
+    """Launch one thread for each of n rows and B columns."""
+    columns, rows = ELEMENTS
+    _launch(name, (_blocks(n, rows), _blocks(B, columns)), ELEMENTS, *arguments, n, B)
+
+
+def _sums(name, n, B, *arguments):
+    """Launch a few threads for each of B columns, to sum over n rows."""
+    columns, rows = SUMS
+    rows = min(rows, 1 << max(n - 1, 0).bit_length())
+    _launch(name, (_blocks(B, columns),), (columns, rows), *arguments, n, B)
+
+
+def _rows(*arrays):
+    """Return each array and, behind it, the distance of its rows; leading axes count as one.
+
+    Columns lie side by side, which is checked here and only here.
+    """
+    arguments = []
+    for array in arrays:
+        if array.shape[-1] > 1 and array.strides[-1] != array.itemsize and array.size:
+            raise ValueError(f"no contiguous columns: {array.shape}, strides {array.strides}")
+        arguments += (array, _stride(array, array.shape[:-1], array.strides))
+    return arguments
+
+
+def _patches(*arrays):
+    """Return each array (B, N, K) and the distances of its examples and of its N K numbers."""
+    arguments = []
+    for array in arrays:
+        distance = _stride(array, array.shape[1:], array.strides[1:])
+        arguments += (array, array.strides[0] // array.itemsize, distance)
+    return arguments
+
+
+def _stride(array, shape, strides):
+    """Return the distance of neighbours, in elements, along axes that lie like one."""
+    distance, following = 0, 0
+    for n, stride in zip(reversed(shape), reversed(strides[: len(shape)]), strict=True):
+        if n == 1:
+            continue
+        if following and stride != following and array.size:
+            raise ValueError(f"more than one stride: {array.shape}, strides {array.strides}")
+        distance, following = distance or stride, n * stride
+    return distance // array.itemsize
+
+
+def _dense(*arrays):
+    """Return the arrays, which must be contiguous."""
+    for array in arrays:
+        if not array.flags.c_contiguous:
+            raise ValueError(f"not contiguous: {array.shape}, strides {array.strides}")
+    return arrays
+
+
+def _size(array):
+    """Count the rows, over all leading axes, and the columns."""
+    columns = array.shape[-1]
+    return array.size // columns if columns else 0, columns
+
+
+def sigmoid(y, x):
+    _elements("sigmoid", *_size(y), *_rows(y, x))
+
+
+def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
+    n, B = cell.shape
+    _elements(
+        "lstm_forward", n, B,
+        *_rows(h, cell, tanh_cell, gates, constant), int(constant.shape[1] > 1), *_rows(cell_prev),
+    )  # fmt: skip
+
+
+def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
+    arrays = _rows(dgates, dcell, gates, dh, tanh_cell, cell_prev)
+    _elements("lstm_backward", *dcell.shape, *arrays)
+
+
+def gaussian_forward(z, latent, q, bias, eps):
+    _sums(
+        "gaussian_forward", *z.shape,
+        *_rows(z), *_dense(latent), *_rows(q), *_dense(bias), *_rows(eps),
+    )  # fmt: skip
+
+
+def gaussian_backward(dq, dz, q, z, scale):
+    _elements("gaussian_backward", *z.shape, *_rows(dq, dz, q, z), float(scale))
+
+
+def error_image_forward(x_hat, x, canvas):
+    _elements("error_image_forward", *_size(x_hat), *_rows(x_hat, x, canvas))
+
+
+def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
+    arrays = _rows(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
+    _elements("error_image_backward", *_size(x), *arrays)
+
+
+def bernoulli_forward(loss, work, logits, x):
+    _sums("bernoulli_forward", *logits.shape, *_dense(loss), *_rows(logits, x))
+
+
+def bernoulli_backward(dlogits, logits, x, scale):
+    _elements("bernoulli_backward", *logits.shape, *_rows(dlogits, logits, x), float(scale))
+
+
+def gradient_norm(state, gradient, count):
+    blocks = min(max(_blocks(gradient.size, FLAT), 1), MOST_PARTS)
+    arrays = _dense(state, gradient)
+    _launch("gradient_norm", (blocks,), (FLAT,), *arrays, int(count), gradient.size)
+
+
+def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count):
+    rate = lr / (1 - beta1**count)
+    root = (1 - beta2**count) ** -0.5
+    _launch(
+        "adam", (_blocks(theta.size, FLAT),), (FLAT,), *_dense(theta, m, v, gradient, state),
+        float(clip), float(rate), float(root), float(beta1), float(beta2), float(eps), theta.size,
+    )  # fmt: skip
+
+
+def place_forward(mu, a, p, bias, centre, stride, offsets):
+    _, B, N = mu.shape
+    _elements(
+        "place_forward", B, N,
+        *_dense(mu), *_rows(a, p), *_dense(bias, centre), float(stride), *_dense(offsets),
+    )  # fmt: skip
+
+
+def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
+    _, B, N = dmu.shape
+    columns, _ = ELEMENTS
+    _launch(
+        "place_backward", (1, _blocks(B, columns)), (columns, 1),
+        *_rows(dp), *_dense(dmu, dlog_s2, dlog_gamma), *_rows(a), *_dense(centre, offsets), B, N,
+    )  # fmt: skip
+
+
+def filterbank_forward(F, e, mu, s2, pixels):
+    B, N, A = F.shape
+    grid = (_blocks(B * N, FILTERS[1]) if A else 0,)
+    _launch("filterbank_forward", grid, FILTERS, *_dense(F, e, mu, s2, pixels), B, N, A)
+
+
+def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
+    B, N, A = F.shape
+    arrays = _dense(dmu, dlog_s2, dF, F, e, s2, pixels)
+    _launch("filterbank_backward", (B,), FILTERS, *arrays, N, A)
+
+
+def intensity_forward(r, patch, gamma):
+    B, N, K = patch.shape
+    _elements("intensity_forward", N * K, B, *_patches(r, patch), *_dense(gamma))
+
+
+def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
+    B, N, K = dpatch.shape
+    _sums(
+        "intensity_backward", N * K, B,
+        *_patches(dpatch), *_dense(dlog_gamma), *_patches(dr, r), *_dense(gamma),
+    )  # fmt: skip
+
+
+def stroke_forward(patch, w, gamma):
+    B, N, K = patch.shape
+    _elements("stroke_forward", N * K, B, *_patches(patch, w), *_dense(gamma))
+
+
+def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
+    B, N, K = patch.shape
+    _sums(
+        "stroke_backward", N * K, B,
+        *_patches(dw), *_dense(dlog_gamma), *_patches(dpatch, patch), *_dense(gamma),
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+// The intensity of glimpses and strokes, forward and backward. A patch has N rows and K columns;
+// beside the filterbanks it lies as (B, N, K), beside the rest of the model as (N, K, B).
+#include "common.cuh"
+
+// A patch for each example: number k of N K of example b, wherever each lies.
+#define PATCH(a) real *__restrict__ a, integer a##_b, integer a##_k
+#define CONST_PATCH(a) const real *__restrict__ a, integer a##_b, integer a##_k
+#define OF(a, b, k) a[(b) * a##_b + (k) * a##_k]
+
+// r = gamma patch.
+KERNEL intensity_forward(PATCH(r), CONST_PATCH(patch), CONST_DENSE(gamma), integer M, integer B)
+{
+    EACH(k, M, b, B)
+    OF(r, b, k) = OF(patch, b, k) * gamma[b];
+}
+
+// dpatch = gamma dr;  dlog gamma += sum_k dr r.
+KERNEL intensity_backward(PATCH(dpatch), DENSE(dlog_gamma), CONST_PATCH(dr), CONST_PATCH(r),
+                          CONST_DENSE(gamma), integer M, integer B)
+{
+    COLUMN(b)
+    real sum = 0;
+    for (integer k = threadIdx.y; k < M && b < B; k += blockDim.y) {
+        sum += OF(dr, b, k) * OF(r, b, k);
+        OF(dpatch, b, k) = OF(dr, b, k) * gamma[b];
+    }
+    sum = sum_over_y(sum);
+    if (b < B && threadIdx.y == 0) dlog_gamma[b] += sum;
+}
+
+// patch = w / gamma.
+KERNEL stroke_forward(PATCH(patch), CONST_PATCH(w), CONST_DENSE(gamma), integer M, integer B)
+{
+    EACH(k, M, b, B)
+    OF(patch, b, k) = OF(w, b, k) / gamma[b];
+}
+
+// dw = dpatch / gamma;  dlog gamma -= sum_k dpatch patch.
+KERNEL stroke_backward(PATCH(dw), DENSE(dlog_gamma), CONST_PATCH(dpatch), CONST_PATCH(patch),
+                       CONST_DENSE(gamma), integer M, integer B)
+{
+    COLUMN(b)
+    real sum = 0;
+    for (integer k = threadIdx.y; k < M && b < B; k += blockDim.y) {
+        sum += OF(dpatch, b, k) * OF(patch, b, k);
+        OF(dw, b, k) = OF(dpatch, b, k) / gamma[b];
+    }
+    sum = sum_over_y(sum);
+    if (b < B && threadIdx.y == 0) dlog_gamma[b] -= sum;
+}

@@ -1,0 +1,40 @@
+// The gates and the state of an LSTM, forward and backward. One thread for each unit.
+#include "common.cuh"
+
+// i, f, o = sigma(.), g = tanh(.) of W u + constant; cell = f cell_prev + i g; h = o tanh(cell).
+KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(tanh_cell), ROWS(gates), CONST_ROWS(constant),
+                    integer constant_column, CONST_ROWS(cell_prev), integer n, integer B)
+{
+    EACH(j, n, b, B)
+    const integer c = b * constant_column;  // 0 where one column serves all
+    const real i = sigma(AT(gates, j, b) + AT(constant, j, c));
+    const real f = sigma(AT(gates, n + j, b) + AT(constant, n + j, c));
+    const real o = sigma(AT(gates, 2 * n + j, b) + AT(constant, 2 * n + j, c));
+    const real g = tanh(AT(gates, 3 * n + j, b) + AT(constant, 3 * n + j, c));
+    const real s = f * AT(cell_prev, j, b) + i * g;
+    const real t = tanh(s);
+    AT(gates, j, b) = i;
+    AT(gates, n + j, b) = f;
+    AT(gates, 2 * n + j, b) = o;
+    AT(gates, 3 * n + j, b) = g;
+    AT(cell, j, b) = s;
+    AT(tanh_cell, j, b) = t;
+    AT(h, j, b) = o * t;
+}
+
+KERNEL lstm_backward(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh),
+                     CONST_ROWS(tanh_cell), CONST_ROWS(cell_prev), integer n, integer B)
+{
+    EACH(j, n, b, B)
+    const real i = AT(gates, j, b), f = AT(gates, n + j, b);
+    const real o = AT(gates, 2 * n + j, b), g = AT(gates, 3 * n + j, b);
+    const real t = AT(tanh_cell, j, b);
+    // h = o tanh(cell)
+    const real ds = AT(dcell, j, b) + AT(dh, j, b) * o * (1 - t * t);
+    // i, f, o = sigma(a): da = d. s (1 - s);  g = tanh(a): da = dg (1 - g^2)
+    AT(dgates, j, b) = ds * g * i * (1 - i);
+    AT(dgates, n + j, b) = ds * AT(cell_prev, j, b) * f * (1 - f);
+    AT(dgates, 2 * n + j, b) = AT(dh, j, b) * t * o * (1 - o);
+    AT(dgates, 3 * n + j, b) = ds * i * (1 - g * g);
+    AT(dcell, j, b) = ds * f;
+}

@@ -1,0 +1,173 @@
+"""Arguments for every kernel, laid out as in the engine: rows apart, with a guard around them."""
+
+import numpy as np
+
+
+class Argument:
+    """An array inside a larger buffer of NaN.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Two-dimensional where rows lie apart, any shape where the array is contiguous.
+    pad : list of tuple of int, or int
+        Elements of guard before and after each axis; an int goes around the flat array.
+    view : callable
+        From the array as it lies to the argument.
+    """
+
+    def __init__(self, array, pad, view=lambda array: array):
+        self.shape, self.view = array.shape, view
+        flat = array.ravel() if isinstance(pad, int) else array
+        self.buffer = np.pad(flat, pad, constant_values=np.nan)
+        pads = np.broadcast_to(pad, (flat.ndim, 2))
+        self.inner = tuple(
+            slice(before, before + n) for (before, _), n in zip(pads, flat.shape, strict=True)
+        )
+
+    def on(self, convert):
+        """Return a copy of the buffer, converted, and the argument in it."""
+        buffer = convert(self.buffer.copy())
+        return buffer, self.view(buffer[self.inner].reshape(self.shape))
+
+    def intact(self, buffer):
+        """Tell whether nothing was written into the guard of a NumPy buffer."""
+        guard = np.ones(buffer.shape, bool)
+        guard[self.inner] = False
+        return np.isnan(buffer[guard]).all()
+
+
+class Maker:
+    """Draws arguments of one dtype."""
+
+    def __init__(self, seed, dtype, apart):
+        self.rng, self.dtype, self.apart = np.random.default_rng(seed), dtype, apart
+
+    def _draw(self, shape, scale=1.0):
+        return (scale * self.rng.standard_normal(shape)).astype(self.dtype)
+
+    def rows(self, n, B, scale=1.0):
+        pad = [(1, 1), (2, 3)] if self.apart else [(1, 1), (0, 0)]
+        return Argument(self._draw((n, B), scale), pad)
+
+    def image(self, b, n, W):
+        return Argument(self._draw((b, n, W)), 5)
+
+    def picture(self, D, B):
+        return Argument(self.rng.random((D, B)).astype(self.dtype), [(1, 1), (2, 1)])
+
+    def patches(self, B, N, K):
+        """(B, N, K), as the model's rows lie."""
+        pad = [(1, 1), (2, 3)] if self.apart else [(1, 1), (0, 0)]
+        return Argument(
+            self._draw((N * K, B)), pad, lambda a: a.reshape(N, K, B).transpose(2, 0, 1)
+        )
+
+    def dense(self, *shape, scale=1.0):
+        return Argument(self._draw(shape, scale), 7)
+
+    def positive(self, *shape):
+        return Argument(np.exp(self._draw(shape, 0.5)), 7)
+
+    def constant(self, array):
+        return Argument(np.asarray(array, self.dtype), 7)
+
+
+def elementwise(name, m, n, B):
+    """Return the arguments of a kernel on n rows and B columns, and the names of those it sets."""
+    scalar = 0.37
+    if name == "sigmoid":
+        return {"y": m.rows(n, B), "x": m.rows(n, B, 30)}, ["y"]
+    if name.startswith("lstm_forward"):
+        states = {key: m.rows(n, B) for key in ("h", "cell", "tanh_cell")}
+        constant = m.rows(4 * n, B) if name.endswith("columns") else m.dense(4 * n, 1)
+        gates = {"gates": m.rows(4 * n, B, 3), "constant": constant}
+        return states | gates | {"cell_prev": m.rows(n, B)}, [*states, "gates"]
+    if name == "lstm_backward":
+        sizes = {"dgates": 4, "dcell": 1, "gates": 4, "dh": 1, "tanh_cell": 1, "cell_prev": 1}
+        return {key: m.rows(k * n, B, 0.5) for key, k in sizes.items()}, ["dgates", "dcell"]
+    if name == "gaussian_forward":
+        return {
+            "z": m.rows(n, B), "latent": m.dense(B), "q": m.rows(2 * n, B),
+            "bias": m.dense(2 * n, 1), "eps": m.rows(n, B),
+        }, ["z", "latent", "q"]  # fmt: skip
+    if name == "gaussian_backward":
+        arrays = {"dq": m.rows(2 * n, B), "dz": m.rows(n, B), "q": m.rows(2 * n, B)}
+        return arrays | {"z": m.rows(n, B), "scale": scalar}, ["dq"]
+    if name == "error_image_forward":
+        return {key: m.rows(n, B, 3) for key in ("x_hat", "x", "canvas")}, ["x_hat"]
+    if name == "error_image_backward":
+        keys = ("dcanvas_prev", "dx_hat", "dcanvas", "x_hat", "x")
+        return {key: m.rows(n, B) for key in keys}, ["dcanvas_prev"]
+    if name == "bernoulli_forward":
+        return {
+            "loss": m.dense(B), "work": m.rows(n, B),
+            "logits": m.rows(n, B, 30), "x": m.picture(n, B),
+        }, ["loss"]  # fmt: skip
+    arrays = {"dlogits": m.rows(n, B), "logits": m.rows(n, B, 30), "x": m.picture(n, B)}
+    return arrays | {"scale": scalar}, ["dlogits"]
+
+
+ELEMENTWISE = (
+    "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "gaussian_forward",
+    "gaussian_backward", "error_image_forward", "error_image_backward", "bernoulli_forward",
+    "bernoulli_backward",
+)  # fmt: skip
+
+
+def attention(name, m, B, N, A, C):
+    """The same for a kernel of the attention: B examples, N filters, A pixels, C channels."""
+    offsets = m.constant(np.arange(N) - (N - 1) / 2)
+    centre, pixels = m.constant([[(A + 1) / 2], [(A + 3) / 2]]), m.constant(np.arange(A))
+    K = C * N
+    if name == "place_forward":
+        return {
+            "mu": m.dense(2, B, N), "a": m.dense(5, B), "p": m.dense(5, B),
+            "bias": m.dense(5, 1), "centre": centre, "stride": 2.3, "offsets": offsets,
+        }, ["mu", "a"]  # fmt: skip
+    if name == "place_backward":
+        return {
+            "dp": m.rows(5, B), "dmu": m.dense(2, B, N), "dlog_s2": m.dense(B),
+            "dlog_gamma": m.dense(B), "a": m.dense(5, B), "centre": centre, "offsets": offsets,
+        }, ["dp"]  # fmt: skip
+    if name == "filterbank_forward":
+        return {
+            "F": m.dense(B, N, A), "e": m.dense(B, N, A), "mu": m.dense(B, N, scale=A),
+            "s2": m.positive(B), "pixels": pixels,
+        }, ["F", "e"]  # fmt: skip
+    if name == "filterbank_backward":
+        return {
+            "dmu": m.dense(B, N), "dlog_s2": m.dense(B), "dF": m.dense(B, N, A),
+            "F": m.dense(B, N, A), "e": m.dense(B, N, A), "s2": m.positive(B), "pixels": pixels,
+        }, ["dmu", "dlog_s2"]  # fmt: skip
+    patches, gamma = m.dense(B, N, K), {"gamma": m.positive(B)}
+    if name == "intensity_forward":
+        return {"r": m.patches(B, N, K), "patch": patches} | gamma, ["r"]
+    if name == "intensity_backward":
+        strided = {"dr": m.patches(B, N, K), "r": m.patches(B, N, K)}
+        sets = {"dpatch": patches, "dlog_gamma": m.dense(B)}
+        return sets | strided | gamma, [*sets]
+    if name == "stroke_forward":
+        return {"patch": patches, "w": m.patches(B, N, K)} | gamma, ["patch"]
+    sets = {"dw": m.patches(B, N, K), "dlog_gamma": m.dense(B)}
+    return sets | {"dpatch": patches, "patch": m.dense(B, N, K)} | gamma, [*sets]
+
+
+ATTENTION = (
+    "place_forward", "place_backward", "filterbank_forward", "filterbank_backward",
+    "intensity_forward", "intensity_backward", "stroke_forward", "stroke_backward",
+)  # fmt: skip
+
+
+def launch(function, arguments, convert=lambda array: array, back=lambda array: array):
+    """Call a kernel on a copy of its arguments; return what they became, in NumPy."""
+    placed, buffers = {}, {}
+    for key, argument in arguments.items():
+        if isinstance(argument, Argument):
+            buffers[key], placed[key] = argument.on(convert)
+        else:
+            placed[key] = argument
+    function(**placed)
+    for key, buffer in buffers.items():
+        assert arguments[key].intact(back(buffer)), f"{key} was written outside"
+    return {key: back(value) if key in buffers else value for key, value in placed.items()}

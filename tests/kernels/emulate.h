@@ -1,0 +1,152 @@
+// Runs CUDA kernels on a CPU: the threads of a block are fibers, which take turns at barriers.
+// Covers what the kernels use, and reports what a GPU would let pass or hang on.
+#include <math.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __threadfence()
+
+struct dim3 {
+    unsigned x, y, z;
+};
+static dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+struct Barrier {
+    unsigned waiting = 0, generation = 0;
+};
+
+static struct {
+    std::vector<ucontext_t> fibers;
+    std::vector<char> alive, stacks;
+    std::vector<double> exchange;
+    std::vector<Barrier> warps;
+    Barrier block;
+    ucontext_t scheduler;
+    std::function<void()> body;
+    unsigned here, threads, live, moves;  // moves: arrivals at barriers, and threads that ended
+    const char *fault;
+} machine;
+
+static void meet(Barrier &barrier, unsigned size)
+{
+    const unsigned mine = barrier.generation, here = machine.here;
+    ++machine.moves;
+    if (++barrier.waiting == size) {
+        barrier.waiting = 0;
+        ++barrier.generation;
+    }
+    while (barrier.generation == mine && !machine.fault)
+        swapcontext(&machine.fibers[here], &machine.scheduler);
+}
+
+static void __syncthreads() { meet(machine.block, machine.threads); }
+
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int distance)
+{
+    const unsigned here = machine.here, other = here ^ distance;
+    if (mask != 0xffffffff || machine.threads % 32) machine.fault = "a shuffle in part of a warp";
+    Barrier &warp = machine.warps[here / 32];
+    machine.exchange[here] = value;
+    meet(warp, 32);
+    const T theirs = T(machine.exchange[other % machine.exchange.size()]);
+    meet(warp, 32);
+    return theirs;
+}
+
+static unsigned atomicInc(unsigned *count, unsigned limit)
+{
+    const unsigned old = *count;
+    *count = old >= limit ? 0 : old + 1;
+    return old;
+}
+
+static void fiber()
+{
+    machine.body();
+    machine.alive[machine.here] = 0;
+    --machine.live;
+    ++machine.moves;
+}
+
+static void run_block(bool reverse)
+{
+    const size_t stack = 32768;
+    const unsigned n = machine.threads;
+    machine.fibers.resize(n);
+    machine.stacks.resize(n * stack);
+    machine.alive.assign(n, 1);
+    machine.exchange.assign(n, 0);
+    machine.warps.assign((n + 31) / 32, Barrier());
+    machine.block = Barrier();
+    machine.live = n;
+    for (unsigned k = 0; k < n; ++k) {
+        getcontext(&machine.fibers[k]);
+        machine.fibers[k].uc_stack.ss_sp = &machine.stacks[k * stack];
+        machine.fibers[k].uc_stack.ss_size = stack;
+        machine.fibers[k].uc_link = &machine.scheduler;
+        makecontext(&machine.fibers[k], fiber, 0);
+    }
+    while (machine.live && !machine.fault) {
+        const unsigned before = machine.moves;
+        for (unsigned turn = 0; turn < n; ++turn) {
+            const unsigned k = reverse ? n - 1 - turn : turn;
+            if (!machine.alive[k]) continue;
+            machine.here = k;
+            threadIdx = {k % blockDim.x, k / blockDim.x % blockDim.y,
+                         k / (blockDim.x * blockDim.y)};
+            swapcontext(&machine.scheduler, &machine.fibers[k]);
+        }
+        if (machine.moves == before)
+            machine.fault = "threads wait at a barrier that others do not reach";
+    }
+}
+
+template <class T>
+constexpr char kind()
+{
+    return std::is_pointer<T>::value ? 'p' : std::is_same<T, double>::value ? 'd' : 'i';
+}
+
+// Returns what is wrong, or null. `kinds` says what was passed: pointers, integers, doubles.
+template <class... A, size_t... k>
+const char *run(void (*kernel)(A...), const char *kinds, void **arguments, const unsigned *grid,
+                const unsigned *block, bool reverse, std::index_sequence<k...>)
+{
+    const char expected[] = {kind<A>()..., 0};
+    if (std::string(kinds) != expected) return "the arguments do not fit the kernel's";
+    machine.threads = block[0] * block[1] * block[2];
+    if (machine.threads > 1024 || block[2] > 64) return "too many threads in a block";
+    if (grid[1] > 65535 || grid[2] > 65535) return "the grid is too large";
+    machine.fault = nullptr;
+    machine.body = [&] { kernel(*static_cast<A *>(arguments[k])...); };
+    gridDim = {grid[0], grid[1], grid[2]};
+    blockDim = {block[0], block[1], block[2]};
+    const unsigned blocks = grid[0] * grid[1] * grid[2];
+    for (unsigned turn = 0; turn < blocks && !machine.fault; ++turn) {
+        const unsigned b = reverse ? blocks - 1 - turn : turn;
+        blockIdx = {b % grid[0], b / grid[0] % grid[1], b / (grid[0] * grid[1])};
+        run_block(reverse);
+    }
+    return machine.fault;
+}
+
+#define LAUNCHER(kernel)                                                                    \
+    template <class... A>                                                                   \
+    static std::index_sequence_for<A...> indices_##kernel(void (*)(A...));                  \
+    extern "C" const char *launch_##kernel(const char *kinds, void **arguments,             \
+                                           const unsigned *grid, const unsigned *block,     \
+                                           int reverse)                                     \
+    {                                                                                       \
+        return run(kernel, kinds, arguments, grid, block, reverse,                          \
+                   decltype(indices_##kernel(kernel)){});                                   \
+    }

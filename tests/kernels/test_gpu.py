@@ -1,0 +1,140 @@
+"""The twins on a GPU: every kernel, and the whole model against NumPy in float64."""
+
+import warnings
+
+import numpy as np
+import pytest
+from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
+from comparing import TOLERANCE, compare
+
+from mindraw import Adam, Draw, DrawConfig, get_backend
+from mindraw.backend import why_no_cupy
+
+pytestmark = pytest.mark.skipif(why_no_cupy() is not None, reason=str(why_no_cupy()))
+
+SIZES = [(256, 100), (2000, 33), (300, 5), (1, 1), (17, 1), (0, 3), (4, 0)]
+GLIMPSES = [(100, 12, 100, 1), (3, 5, 40, 3), (35, 2, 7, 1), (1, 1, 1, 1), (0, 3, 4, 2)]
+CONFIGS = {
+    "whole": DrawConfig(H=9, W=8, C=2, T=5, h_enc=40, h_dec=33, z=7),
+    "zeros": DrawConfig(H=9, W=8, T=2, h_enc=40, h_dec=33, z=7, initial="zeros"),
+    "attentive": DrawConfig(H=9, W=8, C=2, T=5, h_enc=40, h_dec=33, z=7, read_n=4, write_n=3),
+}
+#: The largest difference in a gradient, of its largest number.
+GRADIENTS = {"float32": 1e-4, "float64": 1e-10}
+
+
+@pytest.fixture
+def on_gpu():
+    import cupy
+
+    from mindraw.kernels import fused
+
+    return fused, {"convert": cupy.asarray, "back": cupy.asnumpy}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise(on_gpu, name, dtype, apart):
+    fused, conversion = on_gpu
+    for seed, (n, B) in enumerate(SIZES):
+        arguments, sets = elementwise(name, Maker(seed, dtype, apart), n, B)
+        compare(fused, name.removesuffix("_columns"), arguments, sets, **conversion)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention(on_gpu, name, dtype, apart):
+    fused, conversion = on_gpu
+    for seed, sizes in enumerate(GLIMPSES):
+        arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
+        compare(fused, name, arguments, sets, **conversion)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("size", [0, 1, 300, 1_000_001])
+def test_gradient_norm(on_gpu, size, dtype):
+    fused, conversion = on_gpu
+    m = Maker(2, dtype, apart=False)
+    arguments = {"state": m.constant([7, 0]), "gradient": m.dense(size), "count": 3}
+    norms = {
+        compare(fused, "gradient_norm", arguments, ["state"], **conversion)["state"][0]
+        for _ in range(20)
+    }
+    assert len(norms) == 1  # the same bits every time
+
+
+def pair(config, dtype, batch):
+    """The same model on NumPy in float64 and on the GPU, with Adam and a minibatch."""
+    rng = np.random.default_rng(5)
+    x = rng.random((config.D, batch))
+    eps = rng.standard_normal((config.T, config.z, batch))
+    for name, precision in (("numpy", "float64"), ("cupy", dtype)):
+        ops = get_backend(name, precision)
+        model = Draw(config, ops, batch=batch, threads=1)
+        model.initialise(1, scale=0.2)
+        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5)
+        yield model, adam, ops.asarray(x), ops.asarray(eps)
+
+
+@pytest.mark.parametrize("batch", [1, 37])
+@pytest.mark.parametrize("dtype", GRADIENTS)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_whole_model(config, dtype, batch):
+    on_cpu, on_gpu = pair(config, dtype, batch)
+    for _ in range(3):
+        gradients, losses = [], []
+        for model, adam, x, eps in (on_cpu, on_gpu):
+            losses.append([model.ops.to_numpy(part) for part in model.loss_and_gradient(x, eps)])
+            gradients.append(model.gradients.to_dict())
+            adam.step(model.gradients)
+        np.testing.assert_allclose(losses[1], losses[0], rtol=GRADIENTS[dtype])
+        for name, expected in gradients[0].items():
+            tolerance = GRADIENTS[dtype] * max(1e-3, np.abs(expected).max())
+            np.testing.assert_allclose(
+                gradients[1][name], expected, rtol=0, atol=tolerance, err_msg=name
+            )
+    if dtype == "float64":
+        cpu, gpu = (each[0] for each in (on_cpu, on_gpu))
+        np.testing.assert_allclose(
+            gpu.ops.to_numpy(gpu.parameters.flat), cpu.parameters.flat, atol=1e-8
+        )
+        pictures = (
+            each[0].ops.to_numpy(picture)
+            for each in (on_gpu, on_cpu)
+            for picture in (each[0].generate(each[3]), each[0].reconstruct(each[2], each[3]))
+        )
+        generated, reconstructed, *expected = pictures
+        np.testing.assert_allclose([generated, reconstructed], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_step_is_reproducible_and_reads_nothing(config):
+    import cupyx
+
+    results = []
+    for _ in range(2):
+        _, (model, adam, x, eps) = pair(config, "float32", 37)
+        model.loss_and_gradient(x, eps)  # compiles
+        adam.step(model.gradients)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            with cupyx.allow_synchronize(False):
+                model.loss_and_gradient(x, eps)
+                adam.step(model.gradients)
+        results.append(model.ops.to_numpy(model.parameters.flat))
+        assert adam.failed_step() is None
+    np.testing.assert_array_equal(*results)
+
+
+def test_what_is_not_finite_stops_adam():
+    _, (model, adam, x, eps) = pair(CONFIGS["whole"], "float32", 3)
+    before = model.parameters.to_dict()
+    model.gradients.flat.fill(np.nan)
+    adam.step(model.gradients)
+    model.loss_and_gradient(x, eps)
+    adam.step(model.gradients)
+    assert adam.failed_step() == 1
+    for name, array in model.parameters.to_dict().items():
+        np.testing.assert_array_equal(array, before[name])

@@ -1,0 +1,98 @@
+"""The comparison of the twins can fail: every planted fault is caught, in every kernel."""
+
+import re
+
+import emulation
+import numpy as np
+import pytest
+from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
+from comparing import compare
+
+from mindraw.kernels import fused
+
+#: Kernel, what stands in its source, what is planted there.
+FAULTS = [
+    ("lstm_forward", "AT(constant, n + j, c)", "AT(constant, j, c)"),
+    ("lstm_forward", "const real t = tanh(s)", "const real t = s"),
+    ("lstm_backward", "(1 - t * t)", "(1 - t)"),
+    ("lstm_backward", "AT(dcell, j, b) = ds * f", "AT(dcell, j, b) += ds * f"),
+    ("gaussian_forward", "kl += real(0.5)", "kl += real(0.50025)"),
+    ("gaussian_forward", "latent[b] += kl", "latent[b] = kl"),
+    ("gaussian_backward", "expm1(2 * log_s)", "exp(2 * log_s)"),
+    ("error_image_forward", "- sigma", "+ sigma"),
+    ("error_image_backward", "* s * (1 - s)", "* s"),
+    ("bernoulli_forward", "exp(-fabs(c))", "exp(-c)"),
+    ("bernoulli_forward", "j += blockDim.y", "j += 2 * blockDim.y"),
+    ("bernoulli_backward", "real(scale) *", "real(1.0005 * scale) *"),
+    ("sigmoid", "AT(y, j, b) =", "AT(y, j, 0) ="),
+    ("gradient_norm", "    __syncthreads();\n    if (!last) return;", "    if (!last) return;"),
+    ("gradient_norm", "k < gridDim.x", "k < 1"),
+    ("adam", "fmax(double(state[0]), clip)", "clip"),
+    ("adam", "real(1 - beta2) * (g * g)", "real(1 - beta2) * g"),
+    ("place_forward", "gy + d", "gx + d"),
+    ("place_backward", "dgy * centre[1]", "dgy * centre[0]"),
+    ("filterbank_forward", "F[row * A + a] /= sum", "F[row * A + a] /= sum + real(1e-3)"),
+    ("filterbank_backward", "- mean)", ")"),
+    ("filterbank_backward", "dlog_s2[b] -= sum", "dlog_s2[b] += sum"),
+    ("filterbank_backward", "    __syncthreads();\n", ""),
+    ("intensity_forward", "* gamma[b]", "/ gamma[b]"),
+    ("intensity_backward", "dlog_gamma[b] += sum", "dlog_gamma[b] = sum"),
+    ("stroke_forward", "/ gamma[b]", "/ gamma[0]"),
+    ("stroke_backward", "sum += OF(dpatch, b, k)", "sum += OF(dw, b, k)"),
+]
+
+
+def plant(text, number):
+    """Put a copy of the faulty kernel, with a number to its name, behind the sources."""
+    kernel, right, wrong = FAULTS[number]
+    body = re.search(rf"^KERNEL {kernel}\(.*?^}}\n", text, re.MULTILINE | re.DOTALL)[0]
+    assert body.count(right) == 1, f"{right!r} is not found once in {kernel}"
+    return body.replace(right, wrong).replace(kernel, f"{kernel}_{number}", 1)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    reason = emulation.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    text = fused.source()
+    text += "".join(plant(text, number) for number in range(len(FAULTS)))
+    return emulation.build(tmp_path_factory.mktemp("faulty"), "d", text)
+
+
+def differ(kernels, name):
+    """Tell whether a twin is found to differ from the reference."""
+    m = Maker(0, "float64", apart=True)
+    if name in ELEMENTWISE:
+        arguments, sets = elementwise(name, m, 140, 3)
+    elif name in ATTENTION:
+        arguments, sets = attention(name, m, 3, 8, 20, 2)
+    elif name == "gradient_norm":
+        state = m.constant([0, 0])
+        arguments, sets = {"state": state, "gradient": m.dense(600), "count": 3}, ["state"]
+    else:
+        arguments = {key: m.dense(20) for key in ("theta", "m")} | {"v": m.positive(20)}
+        arguments |= {"work": m.dense(20), "gradient": m.dense(20), "state": m.constant([9, 0])}
+        rates = {"clip": 5.0, "lr": 1e-2, "beta1": 0.5, "beta2": 0.999, "eps": 1e-8, "count": 4}
+        arguments, sets = arguments | rates, ["theta", "m", "v"]
+    try:
+        compare(kernels, name, arguments, sets)
+    except AssertionError as error:
+        assert "Not equal to tolerance" in str(error) or "wait at a barrier" in str(error)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=lambda n: f"{FAULTS[n][0]}-{n}")
+def test_a_planted_fault_is_caught(faulty, number, monkeypatch):
+    kernel = FAULTS[number][0]
+    found = []
+    for suffix in ("", f"_{number}"):
+
+        def planted(name, char, suffix=suffix):
+            return emulation.Kernel(faulty, name + suffix, reverse=False)
+
+        monkeypatch.setattr(fused, "_kernel", planted)
+        with np.errstate(all="ignore"):
+            found.append(differ(fused, kernel))
+    assert found == [False, True]

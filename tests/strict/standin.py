@@ -1,0 +1,244 @@
+"""A stand-in for CuPy that needs no GPU and refuses whatever CuPy refuses, and more.
+
+Arrays are wrapped so that nothing of NumPy reaches them: no implicit conversion, no mixing
+with NumPy arrays. Two things that CuPy allows are refused as well, because the engine must
+not do them: reading a value where nobody asks for a copy to the host, and mixing precisions.
+"""
+
+import inspect
+import operator
+from types import SimpleNamespace
+
+import numpy as np
+
+from mindraw.backend import CupyBackend
+from mindraw.kernels import reference
+
+NUMBERS = (int, float)  # and no subclass: numpy.float64 is one, and it changes precisions
+KEYS = (int, slice, type(None), type(Ellipsis))
+
+
+class Refused(TypeError):
+    """What CuPy refuses, or what the engine must not do."""
+
+
+class Counts:
+    """What the host and the device did with each other.
+
+    Attributes
+    ----------
+    allocations, uploads, reads : int
+        New arrays on the device; copies to it; copies from it.
+    """
+
+    def __init__(self):
+        self.allocations = self.uploads = self.reads = 0
+
+    def __iter__(self):
+        return iter((self.allocations, self.uploads, self.reads))
+
+
+def refuse(what):
+    """Return a method that refuses."""
+
+    def method(self, *args, **kwargs):
+        raise Refused(f"{what} of a device array: use Backend.to_numpy")
+
+    return method
+
+
+class StrictArray:
+    """An array that behaves as if it lay on another device."""
+
+    __array_ufunc__ = None
+    __array__ = refuse("implicit conversion to NumPy")
+    __array_function__ = refuse("a NumPy function")
+    __bool__ = __int__ = __float__ = __complex__ = __index__ = refuse("a value")
+    __iter__ = __contains__ = refuse("the values")
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = refuse("a comparison")
+    item = tolist = get = tobytes = refuse("a copy")
+    __hash__ = None
+
+    def __init__(self, array, counts):
+        self._array, self._counts = array, counts
+
+    shape = property(lambda self: self._array.shape)
+    strides = property(lambda self: self._array.strides)
+    dtype = property(lambda self: self._array.dtype)
+    size = property(lambda self: self._array.size)
+    ndim = property(lambda self: self._array.ndim)
+    T = property(lambda self: self._view(self._array.T))
+
+    def __len__(self):
+        return len(self._array)
+
+    def __repr__(self):
+        return f"StrictArray(shape={self.shape}, dtype={self.dtype})"
+
+    def _view(self, array):
+        return StrictArray(array, self._counts)
+
+    def _new(self, array):
+        if array.dtype != self.dtype:
+            raise Refused(f"{self.dtype} became {array.dtype}")
+        self._counts.allocations += 1
+        return self._view(array)
+
+    def _operand(self, value):
+        """Unwrap what is combined with this array."""
+        if isinstance(value, StrictArray):
+            if value.dtype != self.dtype:
+                raise Refused(f"{value.dtype} among {self.dtype}")
+            return value._array
+        if type(value) not in NUMBERS:
+            raise Refused(f"{type(value).__name__} among device arrays")
+        return value
+
+    def __getitem__(self, key):
+        key = key if isinstance(key, tuple) else (key,)
+        for part in key:
+            if not isinstance(part, KEYS):
+                raise Refused(f"{type(part).__name__} as an index gives a copy")
+        # with an ellipsis NumPy gives a view of a single number too
+        return self._view(self._array[key if Ellipsis in key else (*key, ...)])
+
+    def __setitem__(self, key, value):
+        self[key]._array[...] = self._operand(value)
+
+    def fill(self, value):
+        if type(value) not in NUMBERS:
+            raise Refused(f"{type(value).__name__} to fill with")
+        self._array.fill(value)
+
+    def reshape(self, *shape):
+        array = self._array.reshape(*shape)
+        if self.size and not np.shares_memory(array, self._array):
+            raise Refused(f"reshape from {self.shape} to {array.shape} copies")
+        return self._view(array)
+
+    def transpose(self, *axes):
+        return self._view(self._array.transpose(*axes))
+
+    def swapaxes(self, one, other):
+        return self._view(self._array.swapaxes(one, other))
+
+    def sum(self, axis=None):
+        return self._new(np.asarray(self._array.sum(axis=axis)))
+
+
+def _add_operators(name):
+    def binary(self, other):
+        return self._new(getattr(operator, name)(self._array, self._operand(other)))
+
+    def reflected(self, other):
+        return self._new(getattr(operator, name)(self._operand(other), self._array))
+
+    def in_place(self, other):
+        getattr(operator, f"i{name}")(self._array, self._operand(other))
+        return self
+
+    for prefix, method in (("", binary), ("r", reflected), ("i", in_place)):
+        setattr(StrictArray, f"__{prefix}{name}__", method)
+
+
+for _name in ("add", "sub", "mul", "truediv"):
+    _add_operators(_name)
+
+
+def unwrap(arguments):
+    """Return arguments for NumPy; arrays must be on the device, in one dtype, the rest numbers."""
+    unwrapped, dtypes = [], set()
+    for argument in arguments:
+        if isinstance(argument, StrictArray):
+            dtypes.add(argument.dtype)
+            argument = argument._array
+        elif type(argument) not in NUMBERS:
+            raise Refused(f"{type(argument).__name__} among device arrays")
+        unwrapped.append(argument)
+    if len(dtypes) > 1:
+        raise Refused(f"mixed precisions: {sorted(map(str, dtypes))}")
+    return unwrapped
+
+
+class StrictNamespace:
+    """The array functions that the engine may use, spelt as in NumPy; `out` must be given."""
+
+    def __init__(self):
+        self.counts = Counts()
+
+    def _allocated(self, array):
+        self.counts.allocations += 1
+        return StrictArray(array, self.counts)
+
+    def zeros(self, shape, dtype):
+        return self._allocated(np.zeros(shape, dtype))
+
+    def empty(self, shape, dtype):
+        array = np.empty(shape, dtype)
+        array.fill(np.nan)  # whoever reads it before it is set will see
+        return self._allocated(array)
+
+    def array(self, array):
+        if not isinstance(array, np.ndarray):
+            raise Refused(f"{type(array).__name__} to copy to the device")
+        self.counts.uploads += 1
+        return self._allocated(array.copy())
+
+    def asnumpy(self, array):
+        if not isinstance(array, StrictArray):
+            raise Refused(f"{type(array).__name__} to copy from the device")
+        self.counts.reads += 1
+        return array._array.copy()
+
+    def copyto(self, dst, src):
+        if not isinstance(dst, StrictArray):
+            raise Refused(f"{type(dst).__name__} to copy into")
+        np.copyto(dst._array, dst._operand(src))
+
+    def matmul(self, a, b, *, out):
+        for operand in (a, b):
+            if np.may_share_memory(*unwrap((operand, out))):
+                self.counts.allocations += 1  # CuPy then computes elsewhere and copies
+        return self._into(np.matmul, a, b, out=out)
+
+    def add(self, a, b, *, out):
+        return self._into(np.add, a, b, out=out)
+
+    def sum(self, a, *, axis, keepdims=False, out):
+        return self._into(np.sum, a, out=out, axis=axis, keepdims=keepdims)
+
+    def _into(self, function, *operands, out, **how):
+        if not isinstance(out, StrictArray):
+            raise Refused(f"{type(out).__name__} as out")
+        *operands, target = unwrap((*operands, out))
+        function(*operands, out=target, **how)
+        return out
+
+
+def strict_kernels():
+    """Wrap every kernel so that it takes device arrays of one dtype and Python numbers."""
+
+    def wrap(function):
+        def kernel(*arguments):
+            function(*unwrap(arguments))
+
+        return kernel
+
+    functions = inspect.getmembers(reference, inspect.isfunction)
+    wrapped = {name: wrap(function) for name, function in functions}
+    return SimpleNamespace(BLOCK=reference.BLOCK, **wrapped)
+
+
+def get_standin(dtype="float32"):
+    """Return a backend of strict arrays.
+
+    Parameters
+    ----------
+    dtype : str
+
+    Returns
+    -------
+    CupyBackend
+        ``ops.xp.counts`` tells what crossed between host and device.
+    """
+    return CupyBackend("strict", StrictNamespace(), strict_kernels(), dtype)
