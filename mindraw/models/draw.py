@@ -273,6 +273,35 @@ class Draw:
                 self._generate(shard, pictures[:, :, shard.columns])
         return pictures[:, :, :b]
 
+    def windows(self, part, b=None):
+        """Return where the last call attended, at every step.
+
+        Parameters
+        ----------
+        part : {"read", "write"}
+            `generate` reads nothing and leaves what was read before.
+        b : int or None
+            The examples of that call; None for a minibatch.
+
+        Returns
+        -------
+        array (T, 5, b)
+            gx, gy, s2, d, gamma of each example: the grid's centre and stride in pixels, counted
+            from 0 at the centre of the first pixel, and the filters' variance in pixels squared
+            (see `nn/filterbank.py`). The N filters of each axis span (N-1) d pixels.
+
+        Raises
+        ------
+        MindrawError
+            If the model has no attention.
+        """
+        if not self.config.attention:
+            raise MindrawError("this model has no attention: it reads and writes everywhere")
+        windows = self.ops.empty((self.config.T, 5, self.batch))
+        for shard in self.shards:
+            self.ops.xp.copyto(windows[:, :, shard.columns], getattr(shard, f"{part}_a"))
+        return windows[:, :, :b]
+
     def _take(self, x, eps):
         """Copy a minibatch into the static buffers and return its size."""
         T, D, z = self.config.T, self.config.D, self.config.z

@@ -1,0 +1,216 @@
+"""What the loop needs of DRAW: minibatches in, nats and pictures out."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from ..errors import MindrawError
+from ..models.draw import Draw, DrawConfig
+from .checkpoint import load
+from .ledger import sum_into
+from .minibatches import Minibatches
+from .streams import GENERATE, RECONSTRUCT, TEST, TRAIN
+
+
+class DrawTask:
+    """DRAW trained on a data set, as `Session` takes it.
+
+    Parameters
+    ----------
+    model : Draw
+    dataset : mindraw.data.Dataset
+        `train` and `test` splits of images in rows of D.
+    seed : int
+        Of the minibatches' order and of all noise.
+
+    Attributes
+    ----------
+    kind : str
+        Which kind of model a checkpoint holds.
+    config, training : dict
+        The model's configuration, and what else must stay the same for a run to go on.
+    parts : tuple of str
+        What `step` returns, in this order.
+    measures : tuple of str
+        What the history holds for each split, in nats.
+
+    Raises
+    ------
+    MindrawError
+        If there are fewer training examples than a minibatch takes.
+    """
+
+    kind = "draw"
+    parts = ("reconstruction", "latent")
+    measures = ("total", "reconstruction", "latent")
+
+    def __init__(self, model, dataset, seed):
+        self.model, self.dataset, self.seed = model, dataset, seed
+        self.ops, self.batch = model.ops, model.batch
+        self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
+        self.config = asdict(model.config)
+        self.training = {
+            "dataset": dataset.name,
+            "training images": len(dataset.train),
+            "batch": model.batch,
+            "seed": seed,
+        }
+
+    def step(self, k):
+        """Set the gradients to those of minibatch k, counted from 0.
+
+        Returns
+        -------
+        tuple of array (B,)
+            One for each of `parts`, in nats; valid until the next call.
+        """
+        indices, epoch = self.minibatches.at(k)
+        x = self._columns(self.dataset.train, indices, epoch)
+        return self.model.loss_and_gradient(x, self._noise(self.batch, TRAIN, k))
+
+    def measure(self, sums, count):
+        """Turn sums of the parts over `count` examples into means of the measures.
+
+        Parameters
+        ----------
+        sums : numpy.ndarray (k,)
+        count : int
+
+        Returns
+        -------
+        dict of str to float
+            Nats per example.
+        """
+        reconstruction, latent = (float(part) / count for part in sums)
+        return {
+            "total": reconstruction + latent,
+            "reconstruction": reconstruction,
+            "latent": latent,
+        }
+
+    def evaluate(self):
+        """Return the measures on all test images, with the same noise at every call."""
+        split = self.dataset.test
+        starts = range(0, len(split), self.batch)
+        sums = self.ops.zeros((len(starts), len(self.parts)))
+        for number, start in enumerate(starts):
+            indices = np.arange(start, min(start + self.batch, len(split)))
+            x = self._columns(split, indices, 0)
+            losses = self.model.loss(x, self._noise(len(indices), TEST, number))
+            sum_into(self.ops, sums[number], losses)
+        return self.measure(self.ops.to_numpy(sums).astype(np.float64).sum(0), len(split))
+
+    def generations(self, n=10):
+        """Draw from the prior, with the same noise at every call.
+
+        Parameters
+        ----------
+        n : int
+            How many; at most a minibatch is drawn.
+
+        Returns
+        -------
+        canvases : numpy.ndarray (T, n, C, H, W)
+            sigmoid(c_t), in [0, 1].
+        """
+        n = min(n, self.batch)
+        return pictures(self.model, self.model.generate(self._noise(n, GENERATE, 0)))
+
+    def reconstructions(self, n=10):
+        """Encode and draw again the first test images, with the same noise at every call.
+
+        Parameters
+        ----------
+        n : int
+            How many; at most a minibatch is drawn.
+
+        Returns
+        -------
+        x : numpy.ndarray (n, C, H, W)
+        canvases : numpy.ndarray (T, n, C, H, W)
+        """
+        n = min(n, self.batch, len(self.dataset.test))
+        indices = np.arange(n)
+        x = self.dataset.test.images(indices, 0)
+        canvases = self.model.reconstruct(self.ops.asarray(x.T), self._noise(n, RECONSTRUCT, 0))
+        return x.reshape(n, *shape(self.model)), pictures(self.model, canvases)
+
+    def _columns(self, split, indices, epoch):
+        """The images as columns (D, b) on the backend."""
+        return self.ops.asarray(split.images(indices, epoch).T)
+
+    def _noise(self, b, stream, number):
+        return self.ops.standard_normal(self.model.noise_shape(b), (self.seed, stream, number))
+
+
+def shape(model):
+    """Return (C, H, W) of a model's images."""
+    return model.config.C, model.config.H, model.config.W
+
+
+def pictures(model, canvases):
+    """Return what a model drew, (T, D, n) on the backend, as numpy.ndarray (T, n, C, H, W)."""
+    canvases = model.ops.to_numpy(canvases)
+    T, _, n = canvases.shape
+    return canvases.transpose(0, 2, 1).reshape(T, n, *shape(model))
+
+
+def windows(model, n, parts=("read", "write")):
+    """Return where a model attended when it drew last, as rectangles for the figures.
+
+    Parameters
+    ----------
+    model : Draw
+    n : int
+        How many pictures it drew.
+    parts : sequence of str
+        "read" and "write" after `reconstruct`; only "write" after `generate`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray (T, n, 4)
+        For each of the parts the x and y of the centre, the side, which is (N-1) d, and the
+        filters' standard deviation, in pixels. Empty for a model without attention.
+    """
+    if not model.config.attention:
+        return {}
+    boxes = {}
+    for part in parts:
+        N = getattr(model.config, f"{part}_n")
+        attention = model.ops.to_numpy(model.windows(part, n))
+        gx, gy, s2, d, _ = np.moveaxis(attention, 1, 0)
+        boxes[part] = np.stack([gx, gy, (N - 1) * d, np.sqrt(s2)], axis=-1)
+    return boxes
+
+
+def load_model(path, ops, batch):
+    """Build the model that a checkpoint holds; no data set is needed.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A checkpoint, whichever backend wrote it.
+    ops : Backend
+    batch : int
+        Pictures that it draws at once.
+
+    Returns
+    -------
+    model : Draw
+    checkpoint : Checkpoint
+
+    Raises
+    ------
+    MindrawError
+        If it is no good checkpoint of a model that draws.
+    """
+    checkpoint = load(path)
+    if checkpoint.kind != DrawTask.kind:
+        raise MindrawError(f"{path} holds a model of the kind {checkpoint.kind!r}: it cannot draw")
+    try:
+        config = DrawConfig(**checkpoint.config)
+    except TypeError as error:
+        raise MindrawError(f"{path} holds a model that this version does not know") from error
+    model = Draw(config, ops, batch)
+    checkpoint.restore(path, model.parameters)
+    return model, checkpoint

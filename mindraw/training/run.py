@@ -1,0 +1,159 @@
+"""The folder of a run, and the lock that keeps it to one process.
+
+::
+
+    config.json     every option
+    history.csv     losses, one row per report
+    checkpoint.h5   all that is needed to go on
+    figures/        pictures
+    summary.json    what came out
+"""
+
+import itertools
+import json
+from pathlib import Path
+
+from ..errors import MindrawError
+from ..files import write_whole
+
+#: What a run leaves behind that was killed before it wrote its config.json.
+UNBORN = {".lock", "config.json.new"}
+
+
+class Run:
+    """A run's folder; hold it open while writing to it.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Must exist; `create` makes one.
+
+    Raises
+    ------
+    MindrawError
+        If another process is writing to this run, or the folder cannot be written to.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.json"
+        self.history = self.folder / "history.csv"
+        self.checkpoint = self.folder / "checkpoint.h5"
+        self.figures = self.folder / "figures"
+        self.summary = self.folder / "summary.json"
+        self._lock = self._take_lock()
+
+    @classmethod
+    def create(cls, folder, config, numbered=False):
+        """Make a new run.
+
+        Parameters
+        ----------
+        folder : str or pathlib.Path
+        config : dict
+            Written to config.json.
+        numbered : bool
+            Where the folder is taken, put -2, -3 and so on behind its name instead of
+            refusing.
+
+        Raises
+        ------
+        MindrawError
+            If the folder holds something already, or cannot be made.
+        """
+        for number in itertools.count(1):
+            place = _nth(Path(folder), number)
+            if _make(place):
+                break
+            if not numbered:
+                raise MindrawError(
+                    f"{place} is there already: continue it with --resume {place}, "
+                    "or choose another --out"
+                )
+        run = cls(place)
+        run.write_json(run.config, config)
+        return run
+
+    @classmethod
+    def open(cls, folder):
+        """Open a run that was made before, to go on with it.
+
+        Raises
+        ------
+        MindrawError
+            If it is not the folder of a run.
+        """
+        if not (Path(folder) / "config.json").is_file():
+            raise MindrawError(f"{folder} is not the folder of a run: it holds no config.json")
+        return cls(folder)
+
+    def read_config(self):
+        """Return what config.json holds.
+
+        Raises
+        ------
+        MindrawError
+            If it is damaged.
+        """
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MindrawError(f"{self.config} cannot be read: {error}") from error
+        if not isinstance(config, dict):
+            raise MindrawError(f"{self.config} does not hold the options of a run")
+        return config
+
+    def write_json(self, path, content):
+        """Replace a JSON file of this run at once."""
+        write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+    def contents(self):
+        """Return the names of what the folder holds by now."""
+        paths = (self.figures, self.history, self.checkpoint, self.config, self.summary)
+        return [path.name for path in paths if path.exists()]
+
+    def close(self):
+        """Let other processes write to this run."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _take_lock(self):
+        """Lock the folder until this process closes the file or ends, however it ends."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return None
+        path = self.folder / ".lock"
+        try:
+            file = open(path, "w")
+        except OSError as error:
+            raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise MindrawError(
+                f"{self.folder} is in use: another process is training there"
+            ) from error
+        return file
+
+
+def _nth(folder, number):
+    return folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+
+
+def _make(folder):
+    """Make the folder; return False where something else is in its place."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return folder.is_dir() and {path.name for path in folder.iterdir()} <= UNBORN
+    except OSError as error:
+        raise MindrawError(f"{folder} cannot be made: {error.strerror}") from error
+    return True
