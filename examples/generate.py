@@ -1,0 +1,78 @@
+"""Draw from a trained model; its run, or no more than the checkpoint, is all that it takes.
+
+python examples/generate.py runs/mnist_attn-quick
+python examples/generate.py checkpoint.h5 --n 36 --seed 7 --out pictures
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mindraw import MindrawError, figures, get_backend
+from mindraw.experiment import title
+from mindraw.training.draw import load_model, pictures, windows
+from mindraw.training.streams import GENERATE
+
+#: Pictures drawn at once: enough to be quick, few enough for any memory.
+BATCH = 25
+#: Pictures that are shown step by step.
+ROWS = 10
+
+
+def generate(checkpoint, out, n, seed, backend):
+    """Write generations.png, samples.png and samples.gif; return their folder.
+
+    The k-th picture of a seed is the same however many are drawn.
+    """
+    if n < 1 or seed < 0:
+        raise MindrawError(
+            f"n is {n} and seed is {seed}: draw at least 1, from a seed of 0 or more"
+        )
+    ops = get_backend(backend)
+    model, trained = load_model(checkpoint, ops, min(n, BATCH))
+    canvases, boxes = [], []
+    for start in range(0, n, BATCH):
+        b = min(BATCH, n - start)
+        eps = ops.empty(model.noise_shape(b))
+        for k in range(b):
+            one = ops.standard_normal(model.noise_shape(1), (seed, GENERATE, start + k))
+            eps[:, :, k : k + 1] = one
+        canvases.append(pictures(model, model.generate(eps)))
+        boxes.append(windows(model, b, ["write"]))
+    canvases = np.concatenate(canvases, axis=1)
+    boxes = {name: np.concatenate([each[name] for each in boxes], axis=1) for name in boxes[0]}
+    words = title(trained.training)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = {name: each[:, :ROWS] for name, each in boxes.items()}
+    figures.canvases(out / "generations.png", canvases[:, :ROWS], words, windows=rows)
+    figures.samples(out / "samples.png", canvases[-1], words)
+    figures.animate(out / "samples.gif", canvases, title=words, windows=boxes)
+    return out
+
+
+def main(argv=None):
+    """Read the command line and draw; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("run", type=Path, help="folder of a run, or a checkpoint")
+    parser.add_argument("--n", type=int, default=36, help="pictures (36)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
+    parser.add_argument("--out", type=Path, default=Path("generated"), help="folder (generated)")
+    parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
+    given = parser.parse_args(argv)
+    checkpoint = given.run / "checkpoint.h5" if given.run.is_dir() else given.run
+    try:
+        folder = generate(checkpoint, given.out, given.n, given.seed, given.backend)
+    except MindrawError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename or given.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    print(f"drawn {given.n}, into {folder}: generations.png, samples.png, samples.gif")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

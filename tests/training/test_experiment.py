@@ -1,0 +1,359 @@
+"""The command line: options, presets, resuming, exit codes and one sentence per refusal."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindraw import data
+from mindraw.experiment import Experiment, main, peak_memory
+from mindraw.training import Run, load
+from mindraw.training.history import parse
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "mnist_noattn.py"
+PRESETS = runpy.run_path(str(SCRIPT))["PRESETS"]
+
+
+@pytest.fixture
+def tiny(idx_folder):
+    """Options that make any preset a matter of moments."""
+    options = {
+        "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 3, "z": 2, "batch": 10,
+        "report": 5, "evaluate": 10, "checkpoint": 4, "pictures": 0, "threads": 1,
+        "backend": "numpy",
+    }  # fmt: skip
+    return [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(capsys, argv, presets=PRESETS):
+    """Run what must be refused; return the one sentence."""
+    assert main(presets, [str(word) for word in argv]) == 2
+    told = capsys.readouterr().err.splitlines(keepends=True)
+    sentence, *more = [line for line in told if not line.startswith("mindraw: ")]
+    assert not more and sentence.endswith("\n") and len(sentence) > 15, told
+    return sentence.strip()
+
+
+def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
+    assert main(PRESETS, [*tiny, "--minibatches", "12"]) == 0
+    folder = Path("runs/mnist_noattn-quick")
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock", "config.json", "history.csv", "checkpoint.h5", "summary.json",
+    }  # fmt: skip
+    out = capsys.readouterr().out
+    summary = json.loads((folder / "summary.json").read_text())
+    last = parse((folder / "history.csv").read_text())[-1]
+    assert summary["minibatches"] == last["step"] == 12
+    assert summary["losses in nats"]["test_total"] == last["test_total"]
+    assert f"test bound   {last['test_total']:.2f} nats" in out and str(folder) in out
+    assert json.loads((folder / "config.json").read_text())["T"] == 2
+
+
+def test_pictures_come_early_and_at_the_end(tiny, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    options = ["--pictures", "4", "--minibatches", "6", "--out", "run"]
+    assert main(PRESETS, [*tiny, *options]) == 0
+    assert sorted(os.listdir("run/figures")) == [
+        "generations-000004.png", "generations.png", "losses.png", "nearest.png",
+        "reconstructions.gif", "reconstructions.png", "samples.gif", "samples.png",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """What is written on each figure, by its file's name."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    from matplotlib.figure import Figure
+
+    from mindraw.figures import output
+
+    told, written, text = {}, [], Figure.text
+
+    def listen(figure, x, y, words, **style):
+        written.append(words)
+        return text(figure, x, y, words, **style)
+
+    def keep(path, content):
+        told[path.name] = " ".join(written)
+        written.clear()
+        path.write_bytes(content)
+
+    monkeypatch.setattr(Figure, "text", listen)
+    monkeypatch.setattr(output, "write_whole", keep)
+    return told
+
+
+def test_with_attention_the_pictures_carry_rectangles(tiny, pages):
+    options = ["--pictures", "4", "--minibatches", "6", "--read-n", "2", "--write-n", "3"]
+    assert main(PRESETS, [*tiny, *options]) == 0
+    for name, words in pages.items():
+        assert ("writes" in words) == name.startswith(("generations", "reconst", "samples.gif"))
+        assert ("reads" in words) == name.startswith("reconstructions")
+    assert len(pages) == 8
+
+
+def test_every_figure_tells_of_a_stand_in(tiny, pages, monkeypatch, capsys):
+    load_data = data.load
+
+    def stand_in(*arguments, **options):
+        dataset = load_data(*arguments, **options)
+        return dataclasses.replace(dataset, name="cifar10", stand_in=True)
+
+    with monkeypatch.context() as replaced:
+        replaced.setattr(data, "load", stand_in)
+        options = ["--pictures", "4", "--minibatches", "6", "--out", "run"]
+        assert main(PRESETS, [*tiny, *options]) == 0
+    assert len(pages) == 8
+    for words in pages.values():
+        assert "rained on a stand-in for cifar10" in words
+    assert pages["generations-000004.png"].startswith("after 4 minibatches; trained on")
+    monkeypatch.setattr(data, "load", lambda *a, **o: dataclasses.replace(
+        stand_in(*a, **o), stand_in=False
+    ))  # fmt: skip
+    capsys.readouterr()
+    sentence = refused(capsys, ["--resume", "run", "--minibatches", "9"])
+    assert "trained with stand-in = True" in sentence
+
+
+def test_a_run_from_before_an_option_goes_on_with_its_default(tiny):
+    assert main(PRESETS, [*tiny, "--minibatches", "4", "--out", "run"]) == 0
+    config = json.loads(Path("run/config.json").read_text())
+    del config["size"]
+    Path("run/config.json").write_text(json.dumps(config))
+    assert main(PRESETS, ["--resume", "run", "--minibatches", "8"]) == 0
+    assert load("run/checkpoint.h5").step == 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_the_peak_of_memory_is_this_process_own():
+    """A child starts anew, however much its parent holds."""
+    held = np.ones(40_000_000)
+    code = "import mindraw.experiment; print(mindraw.experiment.peak_memory())"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
+    )
+    assert 5 < float(child.stdout) < 200 < held.nbytes / 1e6 < peak_memory()
+
+
+def test_pictures_without_matplotlib_are_refused_before_training(tiny, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
+    )
+    sentence = refused(capsys, [*tiny, "--pictures", "2", "--minibatches", "6"])
+    assert "pip install 'mindraw[examples]'" in sentence and not Path("runs").exists()
+
+
+def test_a_second_run_gets_a_number_and_a_chosen_folder_is_never_overwritten(tiny, capsys):
+    for _ in range(2):
+        assert main(PRESETS, [*tiny, "--minibatches", "4"]) == 0
+    assert sorted(os.listdir("runs")) == ["mnist_noattn-quick", "mnist_noattn-quick-2"]
+    capsys.readouterr()
+    sentence = refused(capsys, [*tiny, "--minibatches", "4", "--out", "runs/mnist_noattn-quick"])
+    assert "is there already: continue it with --resume" in sentence
+
+
+def test_a_folder_that_was_never_born_may_be_used(tiny):
+    Path("run").mkdir()
+    Path("run/.lock").touch()
+    Path("run/config.json.new").write_text("{")
+    assert main(PRESETS, [*tiny, "--minibatches", "4", "--out", "run"]) == 0
+
+
+def test_resuming_needs_no_options_and_extends_with_more_minibatches(tiny):
+    assert main(PRESETS, [*tiny, "--minibatches", "20", "--out", "whole"]) == 0
+    assert main(PRESETS, [*tiny, "--minibatches", "10", "--out", "parts"]) == 0
+    assert main(PRESETS, ["--resume", "parts", "--minibatches", "20"]) == 0
+    assert main(PRESETS, ["--resume", "parts"]) == 0
+    for name in load("whole/checkpoint.h5").parameters:
+        arrays = [load(f"{run}/checkpoint.h5").parameters[name] for run in ("whole", "parts")]
+        assert np.array_equal(*arrays)
+    assert Path("whole/history.csv").read_bytes() == Path("parts/history.csv").read_bytes()
+    assert json.loads(Path("parts/config.json").read_text())["minibatches"] == 20
+
+
+def test_the_length_may_be_given_in_epochs(tiny):
+    assert main(PRESETS, [*tiny, "--epochs", "2", "--out", "run"]) == 0
+    assert load("run/checkpoint.h5").step == 12
+    assert main(PRESETS, [*tiny, "--preset", "paper", "--dataset", "mnist",
+                          "--minibatches", "5", "--out", "other"]) == 0  # fmt: skip
+    assert load("other/checkpoint.h5").step == 5
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--T", "-3"], "T is -3"),
+        (["--T", "three"], "Error parsing --T"),
+        (["--z", "0"], "z is 0"),
+        (["--batch", "61"], "batch is 61, but there are only 60"),
+        (["--batch", "0"], "batch is 0"),
+        (["--lr", "nan"], "lr is nan"),
+        (["--lr", "-1"], "lr is -1.0"),
+        (["--beta1", "1"], "beta1 is 1.0"),
+        (["--clip", "0"], "clip is 0.0"),
+        (["--init-scale", "inf"], "init_scale is inf"),
+        (["--report", "0"], "report is 0"),
+        (["--evaluate", "-1"], "evaluate is -1"),
+        (["--checkpoint", "0"], "checkpoint is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--threads", "0"], "threads is 0"),
+        (["--minibatches", "0"], "minibatches is 0"),
+        (["--minibatches", "5", "--epochs", "5"], "not both"),
+        (["--minibatches", "None"], "not both"),
+        (["--read-n", "5"], "give both"),
+        (["--dataset", "mnits"], "no data set 'mnits'"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--size", "0"], "size is 0"),
+        (["--size", "30"], "mnist comes in one size"),
+        (["--binarise", "maybe"], "maybe"),
+        (["--initial", "random"], "random"),
+        (["--backend", "tpu"], "tpu"),
+        (["--no-such-option", "1"], "--no-such-option"),
+        (["stray"], "stray"),
+        (["--preset", "huge"], "no preset 'huge': use one of quick, seed, paper"),
+        (["--preset"], "--preset"),
+        (["--resume", "nowhere"], "nowhere is not the folder of a run"),
+        (["--resume", "nowhere", "--preset", "seed"], "leave --preset out"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, said):
+    assert said in refused(capsys, [*tiny, *options])
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--T", "3"], "trained with T = 2"),
+        (["--initial", "zeros"], "trained with initial = 'learned'"),
+        (["--batch", "5"], "trained with batch = 10"),
+        (["--seed", "1"], "trained with seed = 0"),
+        (["--binarise", "fixed"], "trained with binarise = 'none'"),
+        (["--minibatches", "7"], "at minibatch 8 already"),
+    ],
+)
+def test_a_resumed_run_stays_what_it_was(tiny, capsys, options, said):
+    assert main(PRESETS, [*tiny, "--minibatches", "8", "--out", "run"]) == 0
+    capsys.readouterr()
+    assert said in refused(capsys, ["--resume", "run", *options])
+    assert main(PRESETS, ["--resume", "run"]) == 0
+
+
+def test_another_data_set_under_the_same_name_is_refused(tiny, capsys, idx_folder, tmp_path):
+    assert main(PRESETS, [*tiny, "--minibatches", "8", "--out", "run"]) == 0
+    capsys.readouterr()
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in (idx_folder / "mnist").iterdir():
+        source = path.with_name(path.name.replace("train", "t10k"))
+        (other / path.name).write_bytes(source.read_bytes())
+    sentence = refused(capsys, ["--resume", "run", "--data", other, "--minibatches", "9"])
+    assert "training images = 60, not 25" in sentence
+
+
+def test_a_damaged_folder_is_told_in_one_sentence(tiny, capsys):
+    assert main(PRESETS, [*tiny, "--minibatches", "8", "--out", "run"]) == 0
+    capsys.readouterr()
+    config, checkpoint = Path("run/config.json"), Path("run/checkpoint.h5")
+    good, whole = config.read_text(), checkpoint.read_bytes()
+    for text in ("{", "[]", good.replace('"T"', '"t"'), good.replace('"T": 2', '"T": "two"')):
+        config.write_text(text)
+        refused(capsys, ["--resume", "run"])
+    config.write_text(good)
+    checkpoint.write_bytes(whole[:-1])
+    assert "damaged" in refused(capsys, ["--resume", "run"])
+
+
+def test_two_processes_cannot_share_a_run(tiny, capsys):
+    pytest.importorskip("fcntl")
+    assert main(PRESETS, [*tiny, "--minibatches", "8", "--out", "run"]) == 0
+    capsys.readouterr()
+    with Run.open("run"):
+        assert "run is in use" in refused(capsys, ["--resume", "run"])
+    assert main(PRESETS, ["--resume", "run"]) == 0
+
+
+def test_a_place_that_cannot_be_made_is_told(tiny, capsys):
+    Path("file").write_text("")
+    for out in ("file", "file/run"):
+        refused(capsys, [*tiny, "--minibatches", "8", "--out", out])
+
+
+def test_every_option_has_a_line_of_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(PRESETS, ["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    described = Experiment.__doc__
+    for field in dataclasses.fields(Experiment):
+        assert "--" + field.name.replace("_", "-") in told
+        assert re.search(rf"\n    {field.name} : .*\n        \S", described)
+    assert "--preset quick|seed|paper" in " ".join(told.split())
+
+
+def test_the_seed_preset_is_the_replication():
+    seed = PRESETS["seed"]
+    assert (seed.T, seed.h_enc, seed.h_dec, seed.z, seed.batch) == (20, 256, 256, 10, 100)
+    assert (seed.lr, seed.beta1, seed.clip, seed.init_scale) == (0.001, 0.5, 5.0, 0.05)
+    assert (seed.minibatches, seed.report, seed.initial) == (10_000, 100, "zeros")
+    assert (seed.dataset, seed.binarise, seed.read_n, seed.write_n) == ("mnist", "none", None, None)
+    assert PRESETS["paper"].dataset == "binarized-mnist" and PRESETS["paper"].initial == "learned"
+    for preset in PRESETS.values():
+        preset.validate()
+
+
+# ------------------------------------------------------------------ signals, from outside
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tiny, tmp_path, number):
+    command = [sys.executable, str(SCRIPT)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    options = [*tiny, "--minibatches", "100000", "--out", "run"]
+    process = subprocess.Popen(
+        command + options, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        wait_for(tmp_path / "run" / "checkpoint.h5", process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number, err
+    step = load("run/checkpoint.h5").step
+    assert f"stopped by {number.name} at minibatch {step}, all saved" in out
+    assert "Traceback" not in err
+    assert f"{SCRIPT} --resume run" in out.splitlines()[-1]
+    # what was saved is the state after exactly that many steps
+    assert main(PRESETS, ["--resume", "run", "--minibatches", str(step + 3)]) == 0
+    assert main(PRESETS, [*tiny, "--minibatches", str(step + 3), "--out", "whole"]) == 0
+    assert load("run/checkpoint.h5").m.tobytes() == load("whole/checkpoint.h5").m.tobytes()
+
+
+def wait_for(path, process):
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.01)
