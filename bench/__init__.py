@@ -1,0 +1,1 @@
+"""Timings of mindraw beside other engines that run the same model."""

@@ -1,0 +1,78 @@
+"""What is timed: a model configuration under each name, its data, and the products it needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mindraw.backend import get_backend
+from mindraw.models.draw import Draw, DrawConfig
+
+BATCH = 100
+MNIST = {"H": 28, "W": 28, "C": 1, "h_enc": 256, "h_dec": 256}
+COLOUR = {"H": 32, "W": 32, "C": 3}
+CONFIGS = {
+    "noattn": DrawConfig(**MNIST, T=20, z=10),
+    "attn": DrawConfig(**MNIST, T=20, z=10, read_n=5, write_n=5),
+    "paper": DrawConfig(**MNIST, T=64, z=100, read_n=2, write_n=5),
+    "svhn": DrawConfig(**COLOUR, T=20, h_enc=800, h_dec=800, z=100, read_n=12, write_n=12),
+    "cifar": DrawConfig(**COLOUR, T=64, h_enc=400, h_dec=400, z=200, read_n=5, write_n=5),
+}
+
+
+def parameter_shapes(config: DrawConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter, in mindraw's order."""
+    return dict(Draw(config, get_backend("numpy"), batch=1, threads=1).parameters.shapes)
+
+
+def make_problem(config: DrawConfig, batch: int = BATCH, minibatches: int = 4, seed: int = 0):
+    """Weights, pictures and noise, the same for every engine.
+
+    Returns
+    -------
+    params : dict of str to np.ndarray
+        All from 0.05 * N(0, 1), the biases and initial states too, so that no gradient is trivial.
+    x : np.ndarray (minibatches, B, C, H, W)
+        Grey values in [0, 1], four fifths of them black.
+    eps : np.ndarray (minibatches, T, z, B)
+    """
+    rng = np.random.default_rng(seed)
+    params = {
+        name: 0.05 * rng.standard_normal(shape, np.float32)
+        for name, shape in parameter_shapes(config).items()
+    }
+    shape = (minibatches, batch, config.C, config.H, config.W)
+    x = rng.random(shape, np.float32) * (rng.random(shape, np.float32) < 0.2)
+    eps = rng.standard_normal((minibatches, config.T, config.z, batch), np.float32)
+    return params, x, eps
+
+
+def flops_needed(config: DrawConfig, batch: int = BATCH) -> float:
+    """Floating-point operations in the matrix products that one training step needs.
+
+    A product of (n, m) by (m, b) counts 2 n m b. Per step of time each weight takes part in three:
+    forward, the gradient of its input, the gradient of itself. W_x meets x once per minibatch, and
+    x needs no gradient. At the first step of time the encoder's inputs that are initial states need
+    none per example: what they need comes from one product with a sum over the batch.
+    """
+    T = config.T
+    shapes = parameter_shapes(config)
+    size = {name: float(np.prod(shapes[name])) for name in shapes if ".W" in name}
+    once = size.pop("encoder.W_x", 0.0)
+    glimpse = 2 * config.C * config.read_n**2 if config.attention else 0  # differs by example
+    initial = size["encoder.W_u"] - 4 * config.h_enc * glimpse
+    filtering = T * filter_products(config) if config.attention else 0.0
+    return 2 * batch * (2 * once + 3 * T * sum(size.values()) - initial + filtering)
+
+
+def filter_products(config: DrawConfig) -> float:
+    """Multiplications in the products with filterbanks, for one example and one step of time.
+
+    A picture passes through F_X, then F_Y, or back: (HC, W) by (W, N) and (N, H) by (H, CN). Each
+    of the two has two gradients, but the x that is read needs none.
+    """
+
+    def both(N):
+        return config.C * config.H * config.W * N, config.C * config.H * N**2
+
+    (read_x, read_y), (write_x, write_y) = both(config.read_n), both(config.write_n)
+    return 2 * 3 * (read_x + read_y) - read_x + 3 * (write_x + write_y)

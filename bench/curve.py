@@ -1,0 +1,190 @@
+"""Train the PyTorch reference as a run of mindraw was trained, and show both curves.
+
+    python examples/mnist_attn.py --preset seed --out runs/seed
+    python bench/curve.py runs/seed
+
+The reference takes its configuration from the run and has the same initial weights, minibatches,
+noise and learning rates, and is measured on the test set with the same noise: what differs is who
+computes. Its own run stands in runs/seed-torch, with curve.csv and curve.png that join both. Stop
+it as you like (Ctrl-C): the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.engines import available_cores
+from mindraw.errors import MindrawError
+from mindraw.experiment import Experiment
+
+MEASURES = tuple(
+    f"{split}_{name}"
+    for split in ("train", "test")
+    for name in ("total", "reconstruction", "latent")
+)
+
+
+def read_run(folder: Path) -> tuple[Experiment, list[dict]]:
+    """The experiment a run was made from, and its history so far."""
+    from mindraw.training.history import parse
+
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        text = (folder / "history.csv").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise MindrawError(f"{folder} is not the folder of a run: {error}") from error
+    settings.pop("mindraw")
+    return Experiment(**settings), parse(text)
+
+
+def train_reference(
+    experiment: Experiment, folder: Path, minibatches: int | None, compiled: bool, threads: int
+):
+    """Train the reference, or go on with it; returns an Outcome of `mindraw.training`."""
+    # OpenMP threads that spin while they wait are many times slower beside another busy process
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import torch
+
+    from bench.reference import TorchAdam, TorchModel
+    from mindraw import data
+    from mindraw.backend import get_backend
+    from mindraw.models.draw import Draw
+    from mindraw.optim import Adam
+    from mindraw.training import DrawTask, Plan, Run, Session
+
+    torch.set_num_threads(threads)
+    dataset = data.load(
+        experiment.dataset,
+        data_dir=experiment.data,
+        binarise=experiment.binarise,
+        seed=experiment.seed,
+        size=experiment.size,
+    )
+    config = experiment.model_config(dataset.shape)
+    start = Draw(config, get_backend("numpy"), experiment.batch, threads=1)
+    start.initialise(experiment.seed, experiment.init_scale)
+    numbers = Adam(
+        start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip
+    )
+    model = TorchModel(start, compiled)
+    task = DrawTask(model, dataset, experiment.seed)
+    plan = Plan(
+        steps=minibatches or experiment.steps(task.minibatches.per_epoch),
+        report=experiment.report,
+        evaluate=experiment.evaluate,
+        checkpoint=experiment.checkpoint,
+    )
+    opened = Run.open(folder) if (folder / "config.json").exists() else Run.create(folder, {})
+    with opened as run, Session(task, TorchAdam(model, numbers), plan, run) as session:
+        return session.train()
+
+
+def join(ours: list[dict], theirs: list[dict]) -> list[dict]:
+    """Rows of both histories at the steps that both have, with what both measured there."""
+    reference = {row["step"]: row for row in theirs}
+    joined = []
+    for row in ours:
+        other = reference.get(row["step"])
+        if other is None:
+            continue
+        line = {"step": row["step"], "epoch": row["epoch"]}
+        for name in MEASURES:
+            both = row[name] is not None and other[name] is not None
+            line[f"mindraw_{name}"] = row[name] if both else None
+            line[f"torch_{name}"] = other[name] if both else None
+        joined.append(line)
+    return joined
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def differences(rows: list[dict], name: str) -> list[tuple[float, float]]:
+    """(epoch, mindraw - torch in nats) wherever `name` was measured."""
+    ours, theirs = f"mindraw_{name}", f"torch_{name}"
+    return [(r["epoch"], r[ours] - r[theirs]) for r in rows if r[ours] is not None]
+
+
+def draw(path: Path, rows: list[dict], title: str) -> None:
+    """Both curves, one upon the other, and below them their difference."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for split, colour in (("train", "tab:blue"), ("test", "tab:orange")):
+        known = [row for row in rows if row[f"mindraw_{split}_total"] is not None]
+        epochs = [row["epoch"] for row in known]
+        for engine, style in (("mindraw", {"lw": 3, "alpha": 0.4}), ("torch", {"ls": "--"})):
+            values = [row[f"{engine}_{split}_total"] for row in known]
+            above.plot(epochs, values, color=colour, label=f"{engine}, {split}", **style)
+        gaps = differences(rows, f"{split}_total")
+        below.plot(epochs, [gap for _, gap in gaps], color=colour, marker=".", ms=3, lw=1)
+    above.set(ylabel="bound, nats", title=title)
+    # the first rows stand far above all others
+    totals = sorted(row["mindraw_train_total"] for row in rows)
+    above.set_ylim(totals[0] - 5, totals[int(0.95 * (len(totals) - 1))] + 5)
+    above.legend()
+    below.axhline(0, color="black", lw=0.5)
+    below.set(xlabel="epoch", ylabel="difference, nats")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="folder of a run of mindraw, finished or not")
+    parser.add_argument("--out", type=Path, help="folder of the reference (RUN-torch)")
+    parser.add_argument("--minibatches", type=int, help="end early, after so many")
+    parser.add_argument("--compile", action="store_true", help="train through torch.compile")
+    parser.add_argument("--threads", type=int, default=available_cores())
+    options = parser.parse_args()
+    folder = options.out or options.run.with_name(options.run.name + "-torch")
+    try:
+        experiment, _ = read_run(options.run)
+        try:
+            outcome = train_reference(
+                experiment, folder, options.minibatches, options.compile, options.threads
+            )
+        except ImportError as error:
+            raise MindrawError(
+                f"the reference needs PyTorch: pip install 'mindraw[bench]' ({error})"
+            ) from error
+        _, ours = read_run(options.run)  # it may have gone on meanwhile
+        rows = join(ours, outcome.rows)
+        if not rows:
+            raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")
+        write_csv(folder / "curve.csv", rows)
+        draw(folder / "curve.png", rows, f"{options.run.name}: the same run in two engines")
+    except MindrawError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for split in ("train", "test"):
+        gaps = differences(rows, f"{split}_total")
+        if gaps:
+            last = next(r for r in reversed(rows) if r[f"mindraw_{split}_total"] is not None)
+            print(
+                f"{split}: mindraw {last[f'mindraw_{split}_total']:.3f}, "
+                f"torch {last[f'torch_{split}_total']:.3f} nats at minibatch {last['step']}; "
+                f"apart by at most {max(abs(gap) for _, gap in gaps):.1e}"
+            )
+    print(f"{outcome.seconds / 60:.1f} minutes in PyTorch; {folder}/curve.csv and curve.png")
+    return 0 if outcome.signal is None else 128 + outcome.signal
+
+
+if __name__ == "__main__":
+    sys.exit(main())

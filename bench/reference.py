@@ -1,0 +1,102 @@
+"""The PyTorch peer in the clothes of mindraw's model and optimizer, for mindraw's training loop.
+
+The loop gives both engines the same minibatches, noise and learning rates, and keeps the same
+history and checkpoints for both. The arithmetic is PyTorch's: forward, autograd, clipping, Adam.
+Only the memory is shared: each tensor looks at its part of mindraw's flat vectors.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from bench.peers.torch_draw import NAMES, TorchDraw, clip_exactly
+
+
+def tensor_views(params) -> dict[str, torch.Tensor]:
+    """A tensor on the memory of every array of a `Params`, columns (n, 1) as vectors (n,)."""
+    views = {name: torch.from_numpy(params[name]) for name in params.names}
+    return {name: v if ".W" in name else v.squeeze(1) for name, v in views.items()}
+
+
+class TorchModel:
+    """What `DrawTask` needs of a model, computed by PyTorch on the CPU.
+
+    Parameters
+    ----------
+    model : mindraw.models.draw.Draw
+        Gives the configuration and the initial weights; it is not changed.
+    compiled : bool
+        Train through `torch.compile`.
+    """
+
+    def __init__(self, model, compiled: bool = False):
+        self.config, self.ops, self.batch = model.config, model.ops, model.batch
+        self.noise_shape = model.noise_shape
+        self.parameters, self.gradients = model.parameters.like(), model.parameters.like()
+        self.parameters.load(self.ops.to_numpy(model.parameters.flat))
+        values, slots = tensor_views(self.parameters), tensor_views(self.gradients)
+        self.peer = TorchDraw(self.parameters.to_dict(), next(iter(values.values())).dtype)
+        self.leaves = {ours: self.peer.get_parameter(NAMES[ours]) for ours in values}
+        for name, leaf in self.leaves.items():
+            leaf.data, leaf.grad = values[name], slots[name]
+        self._forward = torch.compile(self.peer) if compiled else self.peer
+
+    def loss(self, x, eps):
+        """Reconstruction and latent loss (b,), nats, from x (D, b) and eps (T, z, b)."""
+        with torch.no_grad():
+            losses = self.peer(*self._batch_first(x, eps))
+        return [part.numpy() for part in losses]
+
+    def loss_and_gradient(self, x, eps):
+        """The same for a full minibatch, and set `gradients` to those of the mean loss."""
+        losses = self._forward(*self._batch_first(x, eps))
+        self.gradients.flat.fill(0)  # autograd adds to what it finds
+        sum(losses).mean().backward()
+        return [part.detach().numpy() for part in losses]
+
+    def _batch_first(self, x, eps):
+        """Columns (D, b) and noise (T, z, b) as PyTorch's (b, C, H, W) and (T, b, z)."""
+        config = self.config
+        images = torch.from_numpy(x).T.reshape(-1, config.C, config.H, config.W)
+        return images, torch.from_numpy(eps).transpose(1, 2).contiguous()
+
+
+class TorchAdam:
+    """`torch.optim.Adam` with the attributes of `mindraw.optim.Adam` that the loop uses.
+
+    Parameters
+    ----------
+    model : TorchModel
+    like : mindraw.optim.Adam
+        Gives the learning rate, the other numbers and the clip.
+    """
+
+    def __init__(self, model: TorchModel, like):
+        self.lr, self.clip, self.count = like.lr, like.clip, 0
+        self._leaves = list(model.leaves.values())
+        m, v = model.parameters.like(), model.parameters.like()
+        self.m, self.v = m.flat, v.flat
+        self._adam = torch.optim.Adam(
+            self._leaves, lr=like.lr, betas=(like.beta1, like.beta2), eps=like.eps, fused=True
+        )
+        moments = zip(tensor_views(m).values(), tensor_views(v).values(), strict=True)
+        for leaf, (exp_avg, exp_avg_sq) in zip(self._leaves, moments, strict=True):
+            state = {"step": torch.zeros(()), "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+            self._adam.state[leaf] = state
+
+    def step(self, gradients, lr=None):
+        """Clip the model's gradients by their global norm, and update."""
+        self.count += 1
+        clip_exactly(self._leaves, self.clip)
+        self._adam.param_groups[0]["lr"] = self.lr if lr is None else lr
+        self._adam.step()
+
+    def failed_step(self):
+        """None: a run that is not finite shows in its loss, which the loop checks."""
+        return None
+
+    def load(self, m, v, count):
+        """Continue from saved moments (P,)."""
+        self.m[...], self.v[...], self.count = m, v, count
+        for leaf in self._leaves:
+            self._adam.state[leaf]["step"].fill_(count)

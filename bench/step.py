@@ -1,0 +1,248 @@
+"""Time one training step of mindraw beside PyTorch and JAX: `python bench/step.py`.
+
+Every engine runs in its own process with the same number of threads, gets the same weights,
+pictures and noise, and is first checked against the others. Then they take turns, a few steps
+each, round after round, so that a machine that slows down slows all of them. A pause before each
+turn lets the thread pools of the last one fall asleep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.configs import BATCH, CONFIGS, flops_needed, make_problem
+from bench.engines import ENGINES, Sgemm, available_cores, limit_threads, serve
+
+# float32 against float32: losses relative to themselves, a gradient to its largest entry.
+TOLERANCE_LOSS, TOLERANCE_GRADIENT = 1e-5, 1e-4
+WARM_UP = 4
+PAUSE = 0.3  # seconds; OpenMP and OpenBLAS threads stop spinning within 0.2
+
+
+class Process:
+    """One engine in a process of its own, spoken to through a pipe."""
+
+    def __init__(self, engine, config, problem, threads):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, there = context.Pipe()
+        arguments = (there, engine, config, *problem, threads)
+        self.process = context.Process(target=serve, args=arguments, daemon=True)
+        self.process.start()
+        there.close()
+        self.name = engine.__name__
+        self.state, self.version, self.first = self._receive()
+
+    def ask(self, *order):
+        self.pipe.send(order)
+        return self._receive()
+
+    def _receive(self):
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            raise SystemExit(
+                f"the process of {self.name} ended; its message stands above"
+            ) from None
+
+    def stop(self):
+        if self.process.is_alive():
+            self.pipe.send(("stop",))
+        self.process.join()
+
+
+def agreement(found: dict) -> tuple[float, float]:
+    """Compare losses and gradients of every engine with the first's.
+
+    Returns
+    -------
+    loss, gradient : float
+        The worst distance of a loss, relative to itself, and of a gradient, relative to the
+        largest entry of its parameter's.
+
+    Raises
+    ------
+    SystemExit
+        If an engine disagrees: then there is nothing to time.
+    """
+    (first, (*losses, gradients)), *others = found.items()
+    worst_loss = worst_gradient = 0.0
+    for engine, (*other_losses, other_gradients) in others:
+        if set(gradients) != set(other_gradients):
+            raise SystemExit(f"{engine} and {first} disagree on the parameters' names")
+        for part, a, b in zip(("reconstruction", "latent"), losses, other_losses, strict=True):
+            error = float(np.max(np.abs(a - b) / np.abs(a)))
+            if not error <= TOLERANCE_LOSS:
+                raise SystemExit(f"{engine} and {first} disagree on the {part} loss: {error:.1e}")
+            worst_loss = max(worst_loss, error)
+        for name, a in gradients.items():
+            error = float(np.max(np.abs(a - other_gradients[name])) / np.max(np.abs(a)))
+            if not error <= TOLERANCE_GRADIENT:
+                raise SystemExit(f"{engine} and {first} disagree on d{name}: {error:.1e}")
+            worst_gradient = max(worst_gradient, error)
+    return worst_loss, worst_gradient
+
+
+def run_config(name: str, engines: list[str], rounds: int, steps: int, threads: int) -> list[dict]:
+    """Check and time the engines on one configuration; one row per engine."""
+    config = CONFIGS[name]
+    problem = make_problem(config)
+    running = {}
+    for engine in engines:
+        process = Process(ENGINES[engine], config, problem, threads)
+        if process.state == "ready":
+            running[engine] = process
+        elif engine == "mindraw":
+            raise SystemExit(f"mindraw failed: {process.version}")
+        else:
+            print(f"{engine} is left out: {process.version}")
+    if not running:
+        raise SystemExit("no engine is left to time")
+    found = {engine: process.first for engine, process in running.items()}
+    trained = {engine: process.ask("train", WARM_UP) for engine, process in running.items()}
+    if len(found) > 1:
+        loss, gradient = agreement(found)
+        print(
+            f"{name}: losses agree to {loss:.1e} (allowed {TOLERANCE_LOSS:g}), gradients to "
+            f"{gradient:.1e} (allowed {TOLERANCE_GRADIENT:g}); after {WARM_UP} updates the loss is "
+            + ", ".join(f"{loss:.3f}" for loss in trained.values())
+        )
+    sgemm = Process(Sgemm, config, problem, threads)
+    seconds = {engine: [] for engine in running}
+    products = []
+    for _ in range(rounds):
+        for engine, process in running.items():
+            time.sleep(PAUSE)
+            seconds[engine].append(process.ask("time", steps))
+        time.sleep(PAUSE)
+        products += sgemm.ask("time", 8)
+    peaks = {engine: process.ask("peak") for engine, process in running.items()}
+    held = {engine: process.ask("held") for engine, process in running.items()}
+    for process in (*running.values(), sgemm):
+        process.stop()
+
+    gflop = flops_needed(config) / 1e9
+    sgemm_rate = Sgemm.FLOPS / min(products) / 1e9
+    medians = {engine: 1e3 * float(np.median(seconds[engine])) for engine in running}
+    per_round = {engine: np.median(seconds[engine], axis=1) for engine in running}
+    rows = []
+    for engine in running:
+        opponents = [other for other in medians if other not in ("mindraw", engine)]
+        better = min(opponents, key=medians.get, default=None)
+        ratio = float(np.median(per_round[better] / per_round[engine])) if better else None
+        low, high = 1e3 * np.percentile(seconds[engine], (10, 90))
+        rate = 1e3 * gflop / medians[engine]
+        rows.append(
+            {
+                "config": name,
+                "engine": engine,
+                "median_ms": medians[engine],
+                "p10_ms": float(low),
+                "p90_ms": float(high),
+                "opponent": better,
+                "ratio": ratio,
+                "gflop": gflop,
+                "gflops": rate,
+                "floor_ms": 1e3 * gflop / sgemm_rate,
+                "floor_share": rate / sgemm_rate,
+                "sgemm_gflops": sgemm_rate,
+                "peak_mib": peaks[engine],
+                "held_mib": None if held[engine] is None else held[engine] / 2**20,
+                "batch": BATCH,
+                "threads": threads,
+                "rounds": rounds,
+                "steps": steps,
+                "version": running[engine].version,
+                "python": platform.python_version(),
+                "machine": machine(),
+            }
+        )
+    return rows
+
+
+def machine() -> str:
+    """The processor's name and the number of cores."""
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as file:
+            name = next(line.split(": ")[1].strip() for line in file if "model name" in line)
+    except (OSError, StopIteration, IndexError):
+        pass
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def print_table(rows: list[dict]) -> None:
+    """The rows as a Markdown table."""
+    first = rows[0]
+    print(
+        f"\n{first['machine']}; {first['threads']} threads; batch {first['batch']}, float32; "
+        f"{first['rounds']} rounds of {first['steps']} steps\n"
+    )
+    print(
+        "| config | engine | median ms | 10-90 % | ratio | GFLOP/s | of floor | peak MiB "
+        "| held MiB |\n"
+        "|---|---|---|---|---|---|---|---|---|"
+    )
+    for r in rows:
+        ratio = f"{r['ratio']:.2f} x {r['opponent']}" if r["opponent"] else "-"
+        held = "-" if r["held_mib"] is None else f"{r['held_mib']:.0f}"
+        print(
+            f"| {r['config']} | {r['engine']} | {r['median_ms']:.1f} "
+            f"| {r['p10_ms']:.1f}-{r['p90_ms']:.1f} | {ratio} | {r['gflops']:.0f} "
+            f"| {100 * r['floor_share']:.0f} % | {r['peak_mib']:.0f} | {held} |"
+        )
+    print(
+        "\nratio: how many times as fast as the better of the other engines (mindraw apart), "
+        "median over rounds\n"
+        "peak: largest resident memory, libraries included; held: what the engine lays out for a "
+        "step (activations and their gradients)"
+    )
+    for name in dict.fromkeys(row["config"] for row in rows):
+        r = next(row for row in rows if row["config"] == name)
+        print(
+            f"{name}: {r['gflop']:.1f} GFLOP needed, floor {r['floor_ms']:.0f} ms "
+            f"at {r['sgemm_gflops']:.0f} GFLOP/s (best 2048^3 sgemm of this run)"
+        )
+    versions = dict.fromkeys(r["version"] for r in rows)
+    print(f"python {first['python']}, {', '.join(versions)}")
+
+
+def at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--rounds", type=at_least_one, default=10)
+    parser.add_argument("--steps", type=at_least_one, default=5, help="timed steps per turn")
+    parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
+    options = parser.parse_args()
+    limit_threads(options.threads)
+    rows = []
+    for name in options.configs:
+        engines = list(dict.fromkeys(options.engines))
+        rows += run_config(name, engines, options.rounds, options.steps, options.threads)
+    print_table(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

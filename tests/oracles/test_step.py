@@ -1,0 +1,76 @@
+"""The bench itself: what it counts, and that it refuses to time engines that disagree."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.configs import CONFIGS, flops_needed, make_problem
+from bench.engines import Mindraw
+from bench.step import agreement
+from mindraw.models.draw import DrawConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    "name, gflop",
+    [("noattn", 21.7), ("attn", 10.5), ("paper", 37.1), ("svhn", 137), ("cifar", 105)],
+)
+def test_products_needed(name, gflop):
+    assert flops_needed(CONFIGS[name]) / 1e9 == pytest.approx(gflop, rel=0.015)
+
+
+def test_products_needed_are_those_counted_by_hand():
+    # W_x (4, 1) twice; T = 1 of W_u (4, 3), W_v (4, 2), latent (2, 1), write (1, 1) three times,
+    # but for the gradient of W_u's input
+    config = DrawConfig(H=1, W=1, T=1, h_enc=1, h_dec=1, z=1)
+    assert flops_needed(config, batch=1) == 2 * (2 * 4 + 3 * (12 + 8 + 2 + 1) - 12)
+    # W_u (4, 4), the attentions (5, 1) and (5, 1) three times, but for the gradients of W_u's
+    # initial states; 12 products with filters of one read glimpse less one, 6 of the written one
+    config = DrawConfig(H=1, W=1, T=1, h_enc=1, h_dec=1, z=1, read_n=1, write_n=1)
+    weights = 3 * (16 + 8 + 2 + 1 + 5 + 5) - 8
+    assert flops_needed(config, batch=1) == 2 * (weights + 11 + 6)
+
+
+def test_engines_that_disagree_are_not_timed():
+    def results(nats=1.0, slope=1.0):
+        return np.full(3, nats), np.ones(3), {"write.W": np.array([[2.0, slope]])}
+
+    assert agreement({"a": results(), "b": results(slope=1.0001)})[1] == pytest.approx(5e-5)
+    with pytest.raises(SystemExit, match=r"b and a disagree on dwrite\.W"):
+        agreement({"a": results(), "b": results(slope=1.001)})
+    with pytest.raises(SystemExit, match="b and a disagree on the reconstruction loss"):
+        agreement({"a": results(), "b": results(nats=1.0001)})
+    with pytest.raises(SystemExit, match="disagree"):
+        agreement({"a": results(), "b": results(slope=np.nan)})
+
+
+@pytest.mark.parametrize("name", ["noattn", "attn"])
+def test_a_short_bench_leaves_rows(tmp_path, name):
+    file = tmp_path / "rows.json"
+    command = [sys.executable, ROOT / "bench" / "step.py", "--configs", name]
+    command += ["--engines", "mindraw", "--rounds", "1", "--steps", "1", "--threads", "1"]
+    command += ["--json", file]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    [row] = json.loads(file.read_text())
+    assert (row["config"], row["engine"]) == (name, "mindraw")
+    assert row["median_ms"] > 0 and row["peak_mib"] > row["held_mib"] > 0
+    assert f"| {name} | mindraw |" in done.stdout
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_a_step_holds_is_all_that_it_lays_out(name):
+    config = replace(CONFIGS[name], T=2, h_enc=9, h_dec=8)
+    engine = Mindraw(config, *make_problem(config, batch=3), threads=1)
+    laid_out = {}
+    for part in (engine.model.tape, *engine.model.shards):
+        for array in vars(part).values():
+            if isinstance(array, np.ndarray):
+                owner = array if array.base is None else array.base
+                laid_out[id(owner)] = owner.nbytes
+    assert engine.held == sum(laid_out.values())
