@@ -28,7 +28,7 @@ def members(path, wanted, largest):
     wanted : callable
         Whether the contents are asked for of the member whose name it is given.
     largest : int
-        Bytes; a larger member is refused.
+        Bytes; a larger member that is asked for is refused.
 
     Yields
     ------
@@ -50,14 +50,15 @@ def members(path, wanted, largest):
                 return
             if member.type not in EXTENSIONS:
                 _check(member, stream, start)
-            if not 0 <= member.size <= largest:
+            name = member.name.removeprefix("./")
+            asked = member.type not in EXTENSIONS and member.isreg() and wanted(name)
+            most = largest if asked else stream.most
+            if not 0 <= member.size <= most:
                 raise stream.error(
-                    f"{member.name!a}: expected a size of 0 to {largest} bytes, "
-                    f"found {member.size}",
+                    f"{member.name!a}: expected a size of 0 to {most} bytes, found {member.size}",
                     start + 124,
                 )
-            name = member.name.removeprefix("./")
-            if member.type not in EXTENSIONS and member.isreg() and wanted(name):
+            if asked:
                 yield name, _contents(stream, member)
                 _skip(stream, -member.size % BLOCK, member)
             else:

@@ -1,7 +1,6 @@
 """The cache folder: files appear in it whole or not at all."""
 
 import hashlib
-import io
 import os
 import shutil
 import sys
@@ -10,10 +9,12 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import MindrawError
 from ..files import fsync_folder
 
-VERSION = 1
+VERSION = 2
 HEADER = 512  # the smallest user block of HDF5
 STALE = 3600  # seconds after which a left-over work folder is nobody's
 
@@ -74,8 +75,8 @@ def publish(finished, path):
     fsync_folder(path.parent)
 
 
-def read_bits(path, source):
-    """Return the packed pixels kept in `path`, or None if they are not there, intact.
+def read(path, source):
+    """Return the pixels kept in `path`, or None if they are not there, intact.
 
     The HDF5 file carries in its user block the SHA-256 of the file it was made from
     and of itself, so that HDF5 never opens a damaged or an outdated one.
@@ -88,7 +89,8 @@ def read_bits(path, source):
 
     Returns
     -------
-    uint8 array (n, ceil(D/8)) or None
+    uint8 array (n, bytes per picture) or None
+        Mapped, not read: the pictures stay on disk until they are asked for.
     """
     try:
         with open(path, "rb") as file:
@@ -98,23 +100,47 @@ def read_bits(path, source):
         import h5py
 
         with h5py.File(path, "r") as file:
-            return file["bits"][:]
+            pixels = file["pixels"]
+            shape, start = pixels.shape, pixels.id.get_offset()
+        return np.asarray(np.memmap(path, np.uint8, "r", start, shape))
     except OSError:
         return None
 
 
-def write_bits(path, source, bits):
-    """Keep packed pixels for `read_bits`; a cache that cannot be written is no error."""
+def write(path, source, shape, parts):
+    """Keep pixels for `read`, a part at a time.
+
+    Parameters
+    ----------
+    path : Path
+    source : str
+        SHA-256 of the file that the pixels come from.
+    shape : tuple of int
+        (n, bytes per picture).
+    parts : iterable of uint8 array (k, bytes per picture)
+        The n pictures in their order.
+
+    Raises
+    ------
+    OSError
+        If the cache cannot be written; nothing is left there.
+    """
     import h5py
 
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=HEADER) as file:
-        file["bits"] = bits
-    content = buffer.getvalue()[HEADER:]
-    header = _header(source, hashlib.sha256(content).hexdigest())
-    with suppress(OSError), workspace(path.parent) as work:
+    with workspace(path.parent) as work:
         new = work / path.name
-        new.write_bytes(header + content)
+        try:
+            with h5py.File(new, "w", userblock_size=HEADER) as file:
+                pixels = file.create_dataset("pixels", shape, np.uint8)
+                start = 0
+                for part in parts:
+                    pixels[start : start + len(part)] = part
+                    start += len(part)
+        except RuntimeError as error:  # what h5py raises where a full disk stops it closing
+            raise OSError(f"HDF5 gave up: {error}") from error
+        content = sha256(new, skip=HEADER)
+        with open(new, "r+b") as file:
+            file.write(_header(source, content))
         publish(new, path)
 
 

@@ -39,6 +39,10 @@ class Split:
         """
         raise NotImplementedError
 
+    def targets(self, indices, epoch=0):
+        """Return the classes of pictures, uint8 array (B,): here their labels."""
+        return self.labels[indices]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -57,6 +61,8 @@ class Dataset:
     stand_in : bool
         Whether these are other pictures, shown since the data set could not be had;
         figures must say so.
+    classes : int
+        How many classes the labels tell apart.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Dataset:
     test: Split
     source: str
     stand_in: bool = False
+    classes: int = 10
 
 
 def announce(line):

@@ -41,3 +41,9 @@ def indices_within(indices, size):
     if len(indices) and not 0 <= indices.min() <= indices.max() < size:
         raise IndexError(f"picture {indices.min()} or {indices.max()} of {size} does not exist")
     return indices
+
+
+def chosen(key, n, count):
+    """Return `count` indices of 0 to n - 1 that `key` draws, and the others, both ascending."""
+    order = np.argsort(words(key, np.arange(n), 1)[:, 0], kind="stable")
+    return np.sort(order[:count]), np.sort(order[count:])

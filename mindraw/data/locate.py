@@ -26,6 +26,8 @@ class Official(NamedTuple):
     flat : callable
         Whether the files may also lie in the folder it is given, without one of
         `folders` around them.
+    optional : tuple of Remote
+        Further files, which a folder may lack but the cache and the mirrors do not.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Official(NamedTuple):
     files: tuple[Remote, ...]
     mirrors: tuple[str, ...]
     flat: Callable[[Path], bool] = lambda folder: True
+    optional: tuple[Remote, ...] = ()
 
 
 def find(official, data_dir=None):
@@ -70,14 +73,15 @@ def find(official, data_dir=None):
     if named and (paths := _in_folder(official, named)):
         return paths, named
     kept = cache.folder() / official.name
-    missing = [remote for remote in official.files if not os.path.isfile(kept / remote.name)]
+    files = official.files + official.optional
+    missing = [remote for remote in files if not os.path.isfile(kept / remote.name)]
     if missing and (paths := _in_folder(official, SYSTEM)):
         return paths, str(SYSTEM)
     if missing:
         fetch(missing, official.mirrors, kept)
-    for remote in official.files:
+    for remote in files:
         _verify(kept / remote.name, remote)
-    return [kept / remote.name for remote in official.files], str(kept)
+    return [kept / remote.name for remote in files], str(kept)
 
 
 def _in_folder(official, root):
@@ -89,7 +93,8 @@ def _in_folder(official, root):
     for folder in folders:
         paths = [_spelled(folder, remote.name) for remote in official.files]
         if all(paths):
-            return paths
+            more = (_spelled(folder, remote.name) for remote in official.optional)
+            return paths + [path for path in more if path]
         if any(paths):
             absent = official.files[paths.index(None)].name
             raise MindrawError(

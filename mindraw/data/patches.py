@@ -17,7 +17,7 @@ CHUNK = 2000
 TRAINING = 0.8
 DIGIT = 28
 #: Columns between the middles of neighbouring digits of a number.
-SPACING = 18
+SPACING = 16
 
 
 def photographs(name, why, missing):

@@ -81,7 +81,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, step):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if step == "write":
-        monkeypatch.setattr("pathlib.Path.write_bytes", full)
+        monkeypatch.setattr("h5py.Dataset.__setitem__", full)
     else:
         monkeypatch.setattr(os, step, full)
     dataset = data.load("binarized-mnist", tmp_path)

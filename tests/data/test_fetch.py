@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from data_files import write_binarized, write_mnist
+from data_files import write_binarized, write_house_numbers, write_mnist
 
 from mindraw import data
 from mindraw.data import cache, fetch, locate
 from mindraw.data.fetch import Remote, Unreachable
-from mindraw.data.sets import binarized_mnist, mnist
+from mindraw.data.sets import binarized_mnist, mnist, svhn_numbers
 
 pytest.importorskip("pooch")
 
@@ -234,14 +234,31 @@ def test_the_binarised_mnist_is_downloaded(server, tmp_path, monkeypatch):
     assert len(server.asked) == 3
 
 
-def test_the_official_tables_are_well_formed():
-    from mindraw.data.sets import fashion_mnist
+def test_what_a_folder_may_lack_is_downloaded_too(server, tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    write_house_numbers(tmp_path / "server")
+    own = svhn_numbers.OFFICIAL
+    whole = own._replace(files=own.files + own.optional, optional=())
+    *files, extra = official(server, whole, tmp_path / "server").files
+    mirrors = (f"{server.url}/good/",)
+    published = own._replace(files=tuple(files), optional=(extra,), mirrors=mirrors)
+    monkeypatch.setattr(svhn_numbers, "OFFICIAL", published)
+    for _ in range(2):
+        dataset = data.load("svhn-numbers")
+        assert (dataset.train.size, dataset.valid.size, dataset.test.size) == (49, 5, 5)
+    assert len(server.asked) == 3
+    (cache.folder() / "svhn-numbers" / "extra.tar.gz").write_bytes(b"")
+    with pytest.raises(data.MindrawError, match=r"extra\.tar\.gz: .* has SHA-256 .* delete it"):
+        data.load("svhn-numbers")
 
-    for module in (mnist, fashion_mnist, binarized_mnist):
-        assert len({remote.sha256 for remote in module.OFFICIAL.files}) == len(
-            module.OFFICIAL.files
-        )
-        for remote in module.OFFICIAL.files:
+
+def test_the_official_tables_are_well_formed():
+    from mindraw.data.sets import cifar10, fashion_mnist, svhn
+
+    for module in (mnist, fashion_mnist, binarized_mnist, svhn, svhn_numbers, cifar10):
+        files = module.OFFICIAL.files + module.OFFICIAL.optional
+        assert len({remote.sha256 for remote in files}) == len(files)
+        for remote in files:
             assert len(bytes.fromhex(remote.sha256)) == 32
         for mirror in module.OFFICIAL.mirrors:
             assert mirror.startswith("http") and mirror.endswith("/")

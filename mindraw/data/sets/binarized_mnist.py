@@ -5,6 +5,8 @@ probability (Salakhutdinov and Murray 2008; files by Larochelle): 50,000 picture
 train on, 10,000 to validate, 10,000 to test, no labels.
 """
 
+from contextlib import suppress
+
 from ...errors import MindrawError
 from .. import cache, locate
 from ..amat import read_amat
@@ -70,8 +72,9 @@ def _bits(path, most):
     except OSError as error:
         raise MindrawError(f"{path}: cannot be read ({error.strerror})") from error
     kept = cache.folder() / "parsed" / f"{path.name.split('.')[0]}-{source[:16]}.h5"
-    bits = cache.read_bits(kept, source)
+    bits = cache.read(kept, source)
     if bits is None:
         bits = read_amat(path, D, most)
-        cache.write_bits(kept, source, bits)
+        with suppress(OSError):  # a cache that cannot be written is no error
+            cache.write(kept, source, bits.shape, [bits])
     return bits

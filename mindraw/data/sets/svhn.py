@@ -1,6 +1,6 @@
 """SVHN, cropped: house numbers' digits in colour, 32 x 32, 73,257 to train on, 26,032 to test.
 
-From the MATLAB files of format 2: X (rows, columns, channels, n) and y (n, 1), in which
+From the MATLAB files of format 2, version 5: X (rows, columns, channels, n) and y (n, 1), in which
 the digit 0 has the label 10.
 """
 
@@ -9,13 +9,13 @@ import numpy as np
 from ...errors import MindrawError
 from .. import locate, patches
 from ..dataset import Dataset
+from ..mat5 import read_mat5
 from ..splits import GreySplit, binarised
-from ..stream import Stream
 from . import mnist
 
 C, H, W = 3, 32, 32
 D = C * H * W
-MOST_ITEMS = 1_000_000
+MOST_ITEMS = 200_000
 MIRRORS = ("http://ufldl.stanford.edu/housenumbers/",)
 
 OFFICIAL = locate.Official(
@@ -64,62 +64,32 @@ def read_mat(path):
     Raises
     ------
     MindrawError
-        If scipy is missing, or the file does not hold what it should.
+        If the file does not hold what it should.
     """
-    try:
-        import scipy.io
-    except ImportError as error:
-        raise MindrawError(
-            "reading SVHN's .mat files needs the package scipy: pip install 'mindraw[examples]'"
-        ) from error
-    with Stream(path) as stream:
-        most = stream.size * (D + 1)  # no compression makes less than a byte of a picture
-    try:
-        shapes = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(path)}
-        n = _check(path, shapes, most)
-        variables = scipy.io.loadmat(path, variable_names=("X", "y"))
-        pixels, labels = variables["X"], variables["y"]
-    except MindrawError:
-        raise
-    except Exception as error:  # scipy trusts a file, and lets anything escape
-        raise MindrawError(
-            f"{path}: expected a MATLAB file with X and y, found it damaged "
-            f"({type(error).__name__}: {' '.join(str(error).split())})"
-        ) from error
+    variables = read_mat5(path, ("X", "y"), MOST_ITEMS * D)
+    for name in ("X", "y"):
+        if name not in variables:
+            found = ", ".join(variables) or "neither"
+            raise MindrawError(f"{path}: expected the variables X and y, found {found}")
+    pixels, labels = variables["X"], variables["y"]
+    n = pixels.shape[-1]
     if pixels.dtype != np.uint8 or pixels.shape != (H, W, C, n):
         raise MindrawError(
-            f"{path}: X, expected bytes, found {pixels.dtype} of shape {pixels.shape}"
+            f"{path}: X, expected uint8 of ({H}, {W}, {C}, n), found {pixels.dtype} of "
+            f"{pixels.shape}"
         )
-    pixels = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)).reshape(n, D)
-    labels = labels.ravel()
-    wrong = ~np.isin(labels, np.arange(1, 11)) if labels.size == n else np.ones(1, bool)
+    if labels.shape != (n, 1):
+        raise MindrawError(
+            f"{path}: y, expected ({n}, 1) labels as X has pictures, found {labels.shape}"
+        )
+    wrong = ~np.isin(labels[:, 0], np.arange(1, 11))
     if wrong.any():
         at = int(wrong.argmax())
-        raise MindrawError(f"{path}: y, entry {at + 1}, expected a label of 1 to 10")
-    return pixels, labels.astype(np.uint8) % 10
-
-
-def _check(path, shapes, most):
-    """Return the number of pictures n, before any of them is read."""
-    for name in ("X", "y"):
-        if name not in shapes:
-            found = ", ".join(map(ascii, sorted(shapes))) or "nothing"
-            raise MindrawError(f"{path}: expected the variables X and y, found {found}")
-    shape, kind = shapes["X"]
-    n = shape[-1]
-    if kind != "uint8" or len(shape) != 4 or shape[:3] != (H, W, C):
         raise MindrawError(
-            f"{path}: X, expected uint8 of ({H}, {W}, {C}, n), found {kind} of {shape}"
+            f"{path}: y, entry {at + 1}, expected a label of 1 to 10, found {labels[at, 0]}"
         )
-    if not 1 <= n <= min(MOST_ITEMS, most // D):
-        raise MindrawError(
-            f"{path}: X, expected 1 to {MOST_ITEMS} pictures that fit into the file, found {n}"
-        )
-    if shapes["y"][0] != (n, 1):
-        raise MindrawError(
-            f"{path}: y, expected ({n}, 1) labels as X has pictures, found {shapes['y'][0]}"
-        )
-    return n
+    pixels = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)).reshape(n, D)
+    return pixels, labels[:, 0].astype(np.uint8) % 10
 
 
 def _stand_in(why, binarise, seed):
