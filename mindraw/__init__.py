@@ -6,8 +6,11 @@ The names here are the public engine; `mindraw.data`, `mindraw.figures`,
 
 from .backend import get_backend
 from .errors import MindrawError
+from .models.classify import Classifier, ClassifierConfig
 from .models.draw import Draw, DrawConfig
 from .optim import Adam
 
-__all__ = ["Adam", "Draw", "DrawConfig", "MindrawError", "get_backend"]
+__all__ = [
+    "Adam", "Classifier", "ClassifierConfig", "Draw", "DrawConfig", "MindrawError", "get_backend",
+]  # fmt: skip
 __version__ = "0.1.0"

@@ -120,3 +120,8 @@ def cosine(lr, steps, floor=0.0):
 def decay(lr, factor, every, floor=0.0):
     """Return `lr` multiplied by `factor` after each `every` steps, never below `floor`."""
     return lambda step: max(floor, lr * factor ** (step // every))
+
+
+def warmed(schedule, steps):
+    """Return `schedule` with its first `steps` rates scaled up in equal steps to the full one."""
+    return lambda step: schedule(step) * min((step + 1) / (steps + 1), 1.0)

@@ -10,18 +10,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..backend import get_backend
+from ..models.classify import Classifier, ClassifierConfig
 from ..models.draw import Draw, DrawConfig
-from ..nn import bernoulli, filterbank, read
+from ..nn import bernoulli, filterbank, read, softmax
 from . import pairs
 from .checker import COMPLEX
 
 #: Small, and no two alike, so that a wrong axis does not fit.
-SIZES = {"B": 2, "D": 7, "h": 3, "z": 4, "m": 5, "n": 6, "C": 2, "H": 5, "W": 4, "N": 3}
+SIZES = {"B": 2, "D": 7, "h": 3, "z": 4, "m": 5, "n": 6, "C": 2, "H": 5, "W": 4, "N": 3, "K": 4}
 
 
 def between(low, high):
     """Return a way to draw an input: uniformly from [low, high)."""
     return lambda rng, shape: rng.uniform(low, high, shape)
+
+
+def probabilities(rng, shape):
+    """Draw targets: in each column numbers above 0 with a sum of 1."""
+    numbers = rng.uniform(0.1, 1, shape)
+    return numbers / numbers.sum(axis=0)
 
 
 def coordinates(rng, shape):
@@ -122,41 +129,75 @@ class WholeModel:
     elements: int | None = None
     constants: tuple = ("x", "eps")
     tolerances: Mapping = field(default_factory=lambda: {COMPLEX: 1e-11})
+    model = Draw
+
+    def minibatch(self, rng):
+        """Draw the constants."""
+        eps = rng.standard_normal((self.config.T, self.config.z, self.batch))
+        return {"x": rng.random((self.config.D, self.batch)), "eps": eps}
+
+    def another(self, x, eps):
+        """Return a minibatch that is unlike the given one."""
+        return 1 - x, -eps
+
+    def nats(self, losses):
+        """Return the loss of each example, from what the model returned."""
+        return sum(losses)
 
     def sample(self, seed):
         """Draw the parameters, biases and initial states included, and a minibatch."""
         rng = np.random.default_rng((seed, 3))
         ops = get_backend("numpy", "float64")
-        shapes = Draw(self.config, ops, batch=1, threads=1).parameters.shapes
+        shapes = self.model(self.config, ops, batch=1, threads=1).parameters.shapes
         inputs = {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
-        inputs["x"] = rng.random((self.config.D, self.batch))
-        inputs["eps"] = rng.standard_normal((self.config.T, self.config.z, self.batch))
-        return inputs
+        return inputs | self.minibatch(rng)
 
     def on(self, ops):
         """Return forward and backward of one model on a backend, as functions of NumPy arrays."""
-        model = Draw(self.config, ops, batch=self.batch, threads=self.threads)
+        model = self.model(self.config, ops, batch=self.batch, threads=self.threads)
 
-        def load(parameters):
+        def take(inputs):
+            """Load the parameters; return the minibatch."""
             names = model.parameters.names
-            model.parameters.load(np.concatenate([parameters[name].ravel() for name in names]))
+            model.parameters.load(np.concatenate([inputs[name].ravel() for name in names]))
+            return [inputs[name] for name in self.constants]
 
-        def forward(x, eps, **parameters):
-            load(parameters)
-            losses = model.loss(ops.asarray(x), ops.asarray(eps))
-            total = ops.to_numpy(losses.reconstruction) + ops.to_numpy(losses.latent)
-            return {"loss": total.mean()}
+        def forward(**inputs):
+            losses = model.loss(*map(ops.asarray, take(inputs)))
+            return {"loss": self.nats([ops.to_numpy(loss) for loss in losses]).mean()}
 
-        def backward(douts, x, eps, **parameters):
-            load(parameters)
+        def backward(douts, **inputs):
+            minibatch = take(inputs)
             # another minibatch first: what a step finds in the buffers must not matter
-            other = ops.asarray(1 - x), ops.asarray(-eps)
+            other = [ops.asarray(array) for array in self.another(*minibatch)]
             model.loss_and_gradient(*other)
             model.loss(*other)
-            model.loss_and_gradient(ops.asarray(x), ops.asarray(eps))
+            model.loss_and_gradient(*map(ops.asarray, minibatch))
             return {name: douts["loss"] * g for name, g in model.gradients.to_dict().items()}
 
         return forward, backward
+
+
+@dataclass(frozen=True)
+class WholeClassifier(WholeModel):
+    """The same of a classifier, whose minibatch is pictures and targets."""
+
+    config: ClassifierConfig
+    constants: tuple = ("x", "target")
+    model = Classifier
+
+    def minibatch(self, rng):
+        """Draw the constants."""
+        target = probabilities(rng, (self.config.classes, self.batch))
+        return {"x": rng.random((self.config.D, self.batch)), "target": target}
+
+    def another(self, x, target):
+        """Return a minibatch that is unlike the given one."""
+        return 1 - x, target[::-1]
+
+    def nats(self, losses):
+        """Return the loss of each example, from what the model returned."""
+        return losses[0]
 
 
 def shape_of(text, sizes):
@@ -172,6 +213,7 @@ def both(pair):
     return pair.forward, pair.backward
 
 
+TARGET = {"target": probabilities}
 LSTM_KERNEL = (pairs.lstm_kernel_forward, pairs.lstm_kernel_backward)
 LSTM = (pairs.lstm_forward, pairs.lstm_backward)
 CANVAS = {"canvas": "D B", "x": "D B"}
@@ -214,6 +256,13 @@ KERNELS = (
         *both(pairs.Reconstruction(pairs.Kernel("bernoulli"))),
         constants=("x",),
         draws=PIXELS,
+    ),
+    Operation(
+        "kernel softmax",
+        {"logits": "K B", "target": "K B"},
+        *both(pairs.Classification(pairs.Kernel("softmax"))),
+        constants=("target",),
+        draws=TARGET,
     ),
     Operation(
         "kernel filterbank",
@@ -274,6 +323,13 @@ LAYERS = (
         "bernoulli", CANVAS, *both(pairs.Reconstruction(bernoulli)), constants=("x",), draws=PIXELS
     ),
     Operation(
+        "softmax",
+        {"logits": "K B", "target": "K B"},
+        *both(pairs.Classification(softmax)),
+        constants=("target",),
+        draws=TARGET,
+    ),
+    Operation(
         "place",
         {"p": "5 B", "b": "5 1", "centre": "2 1", "stride": "", "offsets": "N"},
         pairs.place_forward,
@@ -325,6 +381,24 @@ MODELS = (
         "draw, attention, zeros, N=1",
         DrawConfig(H=2, W=3, T=2, h_enc=3, h_dec=4, z=2, read_n=1, write_n=1, initial="zeros"),
         batch=2,
+        elements=6,
+    ),
+    WholeClassifier(
+        "classify",
+        ClassifierConfig(H=4, W=3, C=2, T=3, h=3, read_n=2, classes=4),
+        batch=2,
+        elements=6,
+    ),
+    WholeClassifier(
+        "classify, first learned",
+        ClassifierConfig(H=3, W=5, T=3, h=4, read_n=2, classes=3, first="learned"),
+        batch=3,
+        elements=6,
+    ),
+    WholeClassifier(
+        "classify, zeros, T=1, B=1, N=1",
+        ClassifierConfig(H=2, W=3, T=1, h=3, read_n=1, classes=2, initial="zeros"),
+        batch=1,
         elements=6,
     ),
 )

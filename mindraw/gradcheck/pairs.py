@@ -309,3 +309,29 @@ class Reconstruction:
         dcanvas = unset(ops, *canvas.shape)
         self.layer.backward(ops, dcanvas, canvas, x, douts["loss"])
         return {"canvas": dcanvas}
+
+
+# ---------------------------------------------------------------- classification loss
+
+
+class Classification:
+    """The cross-entropy of a softmax, summed over the minibatch: `nn.softmax` or its kernel."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def run(self, ops, logits, target):
+        loss, wrong = (unset(ops, logits.shape[1]) for _ in range(2))
+        p = unset(ops, *logits.shape)
+        self.layer.forward(ops, loss, wrong, p, logits, target)
+        return loss, p
+
+    def forward(self, ops, logits, target):
+        loss, _ = self.run(ops, logits, target)
+        return {"loss": loss.sum()}
+
+    def backward(self, ops, douts, logits, target):
+        _, p = self.run(ops, logits, target)
+        dlogits = unset(ops, *logits.shape)
+        self.layer.backward(ops, dlogits, p, target, douts["loss"])
+        return {"logits": dlogits}

@@ -18,6 +18,7 @@ SOURCES = (
     "gaussian.cu",
     "canvas.cu",
     "bernoulli.cu",
+    "softmax.cu",
     "adam.cu",
     "filterbank.cu",
     "glimpse.cu",
@@ -173,6 +174,16 @@ def bernoulli_forward(loss, work, logits, x):
 
 def bernoulli_backward(dlogits, logits, x, scale):
     _elements("bernoulli_backward", *logits.shape, *_rows(dlogits, logits, x), float(scale))
+
+
+def softmax_forward(loss, wrong, p, logits, target):
+    _, B = logits.shape
+    arrays = (*_dense(loss, wrong), *_rows(p, logits, target))
+    _launch("softmax_forward", (_blocks(B, FLAT),), (FLAT,), *arrays, *logits.shape)
+
+
+def softmax_backward(dlogits, p, target, scale):
+    _elements("softmax_backward", *p.shape, *_rows(dlogits, p, target), float(scale))
 
 
 def gradient_norm(state, gradient, count):

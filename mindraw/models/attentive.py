@@ -5,9 +5,8 @@ products (see `nn/glimpse.py`). What crosses to the rest of the model, the glimp
 stroke w and the attention parameters, lies features first, like everything there.
 """
 
-from types import SimpleNamespace
-
 from ..nn import bernoulli, filterbank, glimpse, linear, read
+from . import attention
 
 
 class AttentiveCanvas:
@@ -62,20 +61,7 @@ class AttentiveCanvas:
             "dlog_gamma": (b,),
         }
         for name, N in (("read", config.read_n), ("write", config.write_n)):
-            shapes |= {
-                f"{name}_p": (5, b),
-                f"{name}_a": (T, 5, b),
-                f"{name}_mu": (T, 2, b, N),
-                f"{name}_Fy": (T, b, N, H),
-                f"{name}_ey": (T, b, N, H),
-                f"{name}_Fx": (T, b, N, W),
-                f"{name}_ex": (T, b, N, W),
-                f"{name}_dmu": (2, b, N),
-                f"{name}_dFy": (b, N, H),
-                f"{name}_dFx": (b, N, W),
-                f"{name}_dhalf": (b, H * C, N),
-                f"{name}_dpatch": (b, N, C * N),
-            }
+            shapes |= attention.shapes(name, T, b, H, W, C, N)
         N = config.read_n
         shapes |= {
             "read_half_x": (T, b, H * C, N),
@@ -120,8 +106,8 @@ class AttentiveCanvas:
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
             s.dw = dw[:, t]
             s.dw_patch = patches_first(s.dw, config.write_n)
-            s.read = bank_views(shard, "read", t)
-            s.write = bank_views(shard, "write", t)
+            s.read = attention.views(shard, "read", t)
+            s.write = attention.views(shard, "write", t)
 
     def project(self, tape, p):
         """Nothing that the encoder reads is constant over the steps."""
@@ -146,29 +132,10 @@ class AttentiveCanvas:
         self.ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
         self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
 
-    def _attend(self, bank, p, h, W, bias, grid):
-        """Place the filters as h says and build both filterbanks."""
-        linear.forward(self.ops, p, h, W)
-        filterbank.place_forward(self.ops, bank.mu, bank.a, p, bias, grid)
-        filterbank.forward(self.ops, bank.Fy, bank.ey, bank.mu[1], bank.s2, grid.rows)
-        filterbank.forward(self.ops, bank.Fx, bank.ex, bank.mu[0], bank.s2, grid.columns)
-
-    def _attend_backward(self, shard, bank, dp, dh, W, grid):
-        """From the gradients at the filterbanks to those at p and at h."""
-        ops = self.ops
-        filterbank.backward(
-            ops, bank.dmu[1], shard.dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows
-        )
-        filterbank.backward(
-            ops, bank.dmu[0], shard.dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns
-        )
-        filterbank.place_backward(ops, dp, bank.dmu, shard.dlog_s2, shard.dlog_gamma, bank.a, grid)
-        linear.backward(ops, dh, dp, W)
-
     def read(self, shard, s, p):
         """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
         ops, bank = self.ops, s.read
-        self._attend(bank, shard.read_p, s.h_dec_prev, p.read.W, p.read.b, self.read_grid)
+        attention.forward(ops, bank, s.h_dec_prev, p.read.W, p.read.b, self.read_grid)
         read.forward(ops, s.x_hat, shard.image, shard.canvas)
         for image, half, r in (
             (shard.image, s.half_x, s.r_x),
@@ -197,15 +164,16 @@ class AttentiveCanvas:
         bank.dFy += shard.read_dFy_x_hat
         bank.dFx += shard.read_dFx_x_hat
         read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
-        self._attend_backward(
-            shard, bank, s.dread, shard.dh_dec_attention, p.read.W, self.read_grid
-        )
+        attention.backward(
+            ops, s.dread, shard.dh_dec_attention, bank,
+            shard.dlog_s2, shard.dlog_gamma, p.read.W, self.read_grid,
+        )  # fmt: skip
         shard.dh_dec_next_u += shard.dh_dec_attention
 
     def write(self, shard, s, p):
         """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
         ops, bank = self.ops, s.write
-        self._attend(bank, shard.write_p, s.h_dec, p.attend.W, p.attend.b, self.write_grid)
+        attention.forward(ops, bank, s.h_dec, p.attend.W, p.attend.b, self.write_grid)
         linear.forward(ops, shard.w, s.h_dec, p.write.W)
         shard.w += p.write.b
         ops.kernels.stroke_forward(s.patch, shard.w_patch, bank.gamma)
@@ -222,9 +190,10 @@ class AttentiveCanvas:
             s.dcanvas, s.half, s.patch, bank.Fy, bank.Fx,
         )  # fmt: skip
         ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
-        self._attend_backward(
-            shard, bank, s.dattend, shard.dh_dec_attention, p.attend.W, self.write_grid
-        )
+        attention.backward(
+            ops, s.dattend, shard.dh_dec_attention, bank,
+            shard.dlog_s2, shard.dlog_gamma, p.attend.W, self.write_grid,
+        )  # fmt: skip
         linear.backward(ops, shard.dh_dec, s.dw, p.write.W)
         shard.dh_dec += shard.dh_dec_attention
 
@@ -265,11 +234,3 @@ def as_image(array, C):
     """View (b, H*C, W) as (b, H, C, W)."""
     b, rows, W = array.shape
     return array.reshape(b, rows // C, C, W)
-
-
-def bank_views(shard, name, t):
-    """Name the filterbank arrays of step t; the gradients' are shared by all steps."""
-    kept = {key: getattr(shard, f"{name}_{key}")[t] for key in ("a", "mu", "Fy", "ey", "Fx", "ex")}
-    shared = ("dmu", "dFy", "dFx", "dhalf", "dpatch")
-    passing = {key: getattr(shard, f"{name}_{key}") for key in shared}
-    return SimpleNamespace(s2=kept["a"][2], gamma=kept["a"][4], **kept, **passing)

@@ -12,10 +12,12 @@ import numpy as np
 
 from ..arena import Params
 from ..errors import MindrawError
-from ..nn import gaussian, linear, lstm
-from ..parallel import Workers, default_threads, split
+from ..nn import gaussian, lstm
+from ..parallel import split
 from .activations import Shard, Tape
+from .attention import Aim
 from .attentive import AttentiveCanvas
+from .model import Model
 from .whole import WholeCanvas
 
 
@@ -90,7 +92,7 @@ class Losses(NamedTuple):
     latent: object
 
 
-class Draw:
+class Draw(Model):
     """DRAW, with every buffer laid out once.
 
     Parameters
@@ -115,27 +117,16 @@ class Draw:
     """
 
     def __init__(self, config, ops, batch=100, threads=None):
-        if batch < 1:
-            raise MindrawError(f"batch is {batch}: it must be 1 or more")
-        if ops.name != "numpy":
-            threads = 1
-        elif threads is None:
-            threads = default_threads(batch)
-        self.config, self.ops, self.batch = config, ops, batch
-        self.workers = Workers(threads)
+        super().__init__(config, ops, batch, threads)
         self.canvas = (AttentiveCanvas if config.attention else WholeCanvas)(config, ops)
         self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
         self.tape = Tape(config, self.canvas, ops, batch)
         self.shards = [
-            Shard(config, self.canvas, ops, self.tape, columns) for columns in split(batch, threads)
+            Shard(config, self.canvas, ops, self.tape, columns)
+            for columns in split(batch, self.threads)
         ]
-        self._weight_gradients = self._lay_out_weight_gradients(threads)
-
-    @property
-    def threads(self):
-        """How many shards run side by side."""
-        return self.workers.threads
+        self._weight_gradients = self._lay_out_weight_gradients()
 
     def parameter_shapes(self):
         """Return the name and shape of every parameter, in the order of the flat vector."""
@@ -157,22 +148,26 @@ class Draw:
             shapes["initial.h_dec"] = (h_dec, 1)
         return shapes
 
-    def initialise(self, seed, scale=0.05):
-        """Draw the weights from scale * N(0, 1); biases and initial states are 0.
+    def initialise(self, seed, scale=0.05, read=None, write=None, canvas=None):
+        """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
 
         Parameters
         ----------
         seed : int
         scale : float
+        read, write : Aim or None
+            How the glimpses look where h_dec is 0; None for biases of 0: filters one pixel wide,
+            in a grid over the whole picture. Ignored without attention.
+        canvas : numpy.ndarray (D,) or None
+            Logits, where a learned c_0 starts. Ignored where c_0 is not learned.
         """
-        rng = np.random.default_rng(seed)
-        parts = []
-        for name, shape in self.parameters.shapes.items():
-            if name.rpartition(".")[2].startswith("W"):
-                parts.append(scale * rng.standard_normal(shape))
-            else:
-                parts.append(np.zeros(shape))
-        self.parameters.load(np.concatenate([part.ravel() for part in parts]))
+        super().initialise(seed, scale)
+        p = self.parameters
+        if self.config.attention:
+            for bias, aim in ((p.read.b, read), (p.attend.b, write)):
+                bias[...] = self.ops.asarray((aim or Aim()).column())
+        if self.config.initial == "learned" and canvas is not None:
+            p.initial.c[...] = self.ops.asarray(np.reshape(canvas, (-1, 1)))
 
     def noise_shape(self, b=None):
         """Return (T, z, b), the shape of the noise for b examples (default: a minibatch)."""
@@ -402,9 +397,9 @@ class Draw:
 
     # ---------------------------------------------------------------- after the time loop
 
-    def _lay_out_weight_gradients(self, threads):
-        """List, for each thread, the weight gradients it sets: its share of every one's rows."""
-        ops, g, tape = self.ops, self.gradients, self.tape
+    def _lay_out_weight_gradients(self):
+        """List the products (dW, dy, x) and sums (db, dy) of all steps, in the threads' shares."""
+        g, tape = self.gradients, self.tape
         products = [
             (g.encoder.W_u, tape.dgates_enc, tape.u),
             (g.decoder.W_v, tape.dgates_dec, tape.v),
@@ -419,16 +414,4 @@ class Draw:
                 (g.initial.h_enc, tape.dh_enc_initial),
                 (g.initial.h_dec, tape.dh_dec_initial),
             ]
-        shares = [[] for _ in range(threads)]
-        for dW, dy, x in products:
-            for share, rows in zip(shares, split(dW.shape[0], threads), strict=False):
-                share.append((linear.weight_gradient, (ops, dW[rows], dy[rows], x)))
-        for db, dy in sums:
-            for share, rows in zip(shares, split(db.shape[0], threads), strict=False):
-                share.append((linear.bias_gradient, (ops, db[rows], dy[rows])))
-        return shares
-
-    @staticmethod
-    def _run_all(calls):
-        for function, arguments in calls:
-            function(*arguments)
+        return self._share_gradients(products, sums)

@@ -20,8 +20,17 @@ from mindraw.gradcheck import (
     compare_with,
     describe,
 )
-from mindraw.gradcheck.operations import KERNELS, LAYERS, MODELS, SIZES, WholeModel, shape_of
+from mindraw.gradcheck.operations import (
+    KERNELS,
+    LAYERS,
+    MODELS,
+    SIZES,
+    WholeClassifier,
+    WholeModel,
+    shape_of,
+)
 from mindraw.kernels import reference
+from mindraw.models.classify import ClassifierConfig
 
 NUMPY = get_backend("numpy", "float64")
 SMALL = KERNELS + LAYERS
@@ -57,7 +66,7 @@ def test_every_operation_has_a_name_of_its_own():
 
 def test_nothing_that_has_a_gradient_is_held_constant():
     held = {name for operation in OPERATIONS for name in operation.constants}
-    assert held == {"x", "eps", "pixels", "centre", "stride", "offsets"}
+    assert held == {"x", "eps", "target", "pixels", "centre", "stride", "offsets"}
     assert find("linear").constants == ()
 
 
@@ -67,8 +76,8 @@ def test_shapes_in_letters():
     assert shape_of("", SIZES) == ()
 
 
-#: Any size may be 0, but for those of which an image or a glimpse has at least one.
-LETTERS = {letter: st.integers(1 if letter in "CHN" else 0, 4) for letter in SIZES}
+#: Any size may be 0, but for those of which an image, a glimpse or a softmax has at least one.
+LETTERS = {letter: st.integers(1 if letter in "CHNK" else 0, 4) for letter in SIZES}
 
 
 @pytest.mark.parametrize("operation", SMALL, ids=named)
@@ -83,7 +92,7 @@ def test_the_gradients_are_right_at_any_shape(operation, sizes, seed):
 def corners():
     for operation in SMALL:
         letters = {c for text in operation.inputs.values() for c in text if c.isalpha()}
-        for letter in sorted(letters - set("CHN")):
+        for letter in sorted(letters - set("CHNK")):
             yield pytest.param(operation, letter, id=f"{operation.name}, {letter}=0")
 
 
@@ -127,6 +136,29 @@ def test_the_whole_model_is_right_at_any_shape(config, glimpses, batch, seed):
     if glimpses:
         config = replace(config, read_n=glimpses[0], write_n=glimpses[1])
     model = WholeModel("drawn", config, batch, elements=0)
+    assert_passed(check_operation(model, seed=seed, directions=4))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(
+    config=st.builds(
+        ClassifierConfig,
+        H=SIDES,
+        W=SIDES,
+        C=SIDES,
+        T=SIDES,
+        h=SIDES,
+        read_n=SIDES,
+        classes=SIDES,
+        initial=st.sampled_from(["learned", "zeros"]),
+        first=st.sampled_from(["state", "learned"]),
+    ),
+    batch=SIDES,
+    threads=st.integers(1, 2),
+    seed=st.integers(0, 2**16),
+)
+def test_the_whole_classifier_is_right_at_any_shape(config, batch, threads, seed):
+    model = WholeClassifier("drawn", config, batch, threads, elements=0)
     assert_passed(check_operation(model, seed=seed, directions=4))
 
 

@@ -13,21 +13,26 @@ import numpy as np
 import planted
 import pytest
 
-from mindraw import Draw, get_backend
+from mindraw import get_backend
 from mindraw.gradcheck import CENTRAL, COMPLEX, OPERATIONS, check_operation
+from mindraw.gradcheck.operations import MODELS
 from mindraw.kernels import reference
-from mindraw.models import attentive, draw, whole
-from mindraw.nn import bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, write
+from mindraw.models import attention, attentive, classify, draw, model, whole
+from mindraw.nn import bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, softmax, write
 
 #: Where a backward function may stand, in which class of it, and how faults there are named.
 PLACES = (
     reference,
-    *(bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, write),
+    *(bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, softmax, write),
+    attention,
+    model.Model,
     whole.WholeCanvas,
     attentive.AttentiveCanvas,
     draw.Draw,
+    classify.Classifier,
 )
 WHOLE, ATTENTION = "draw", "draw, attention"
+CLASSIFY, FIRST = "classify", "classify, first learned"
 
 #: For every backward function: the operation whose check must catch its faults, the outputs
 #: that are also scaled by 1.0005, and how many faults are planted.
@@ -36,6 +41,7 @@ TARGETS = {
     "reference.gaussian_backward": ("kernel gaussian", "dq", 22),
     "reference.error_image_backward": ("kernel error_image", "dcanvas_prev", 19),
     "reference.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
+    "reference.softmax_backward": ("kernel softmax", "dlogits", 7),
     "reference.place_backward": ("place", "dp", 7),
     "reference.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 13),
     "reference.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 11),
@@ -51,6 +57,7 @@ TARGETS = {
     "linear.bias_gradient": ("linear", "db", 2),
     "lstm.backward": ("lstm", "du dgates dcell", 5),
     "read.backward": ("read", "dcanvas_prev", 2),
+    "softmax.backward": ("softmax", "dlogits", 2),
     "write.backward": ("write", "dh", 2),
     "WholeCanvas.begin_backward": (WHOLE, "", 1),
     "WholeCanvas.read_backward": (WHOLE, "", 4),
@@ -58,7 +65,6 @@ TARGETS = {
     "WholeCanvas.loss_backward": (WHOLE, "", 3),
     "WholeCanvas.weight_gradients": (WHOLE, "", 4),
     "AttentiveCanvas.begin_backward": (ATTENTION, "", 2),
-    "AttentiveCanvas._attend_backward": (ATTENTION, "", 4),
     "AttentiveCanvas.read_backward": (ATTENTION, "", 19),
     "AttentiveCanvas.write_backward": (ATTENTION, "", 11),
     "AttentiveCanvas.loss_backward": (ATTENTION, "", 2),
@@ -67,7 +73,15 @@ TARGETS = {
     "Draw._forward_backward": (WHOLE, "", 2),
     "Draw._begin_backward": (WHOLE, "", 6),
     "Draw._backward": (WHOLE, "", 27),
-    "Draw._lay_out_weight_gradients": (WHOLE, "", 12),
+    "Draw._lay_out_weight_gradients": (WHOLE, "", 10),
+    "attention.backward": (CLASSIFY, "", 2),
+    "attention.place_backward": (CLASSIFY, "", 3),
+    "Model._share_gradients": (CLASSIFY, "", 2),
+    "Classifier.loss_and_gradient": (CLASSIFY, "", 2),
+    "Classifier._forward_backward": (CLASSIFY, "", 2),
+    "Classifier._backward": (CLASSIFY, "", 10),
+    "Classifier._read_backward": (FIRST, "", 12),
+    "Classifier._lay_out_weight_gradients": (FIRST, "", 11),
 }
 
 
@@ -100,14 +114,15 @@ def find(name):
 
 
 def parameters(name):
-    model = Draw(find(name).config, get_backend("numpy", "float64"), batch=1, threads=1)
-    return model.parameters.names
+    operation = find(name)
+    built = operation.model(operation.config, get_backend("numpy", "float64"), 1, threads=1)
+    return built.parameters.names
 
 
 def failures(name):
     """Return the methods by which the check of an operation fails."""
     operation = find(name)
-    if name.startswith("draw"):
+    if operation in MODELS:
         operation = replace(operation, elements=0)
     with np.errstate(all="ignore"):
         results = check_operation(operation, directions=3)
@@ -139,17 +154,18 @@ def test_a_planted_fault_is_caught(mutant, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "parameter"),
-    [(name, parameter) for name in (WHOLE, ATTENTION) for parameter in parameters(name)],
+    [(name, parameter) for name in (WHOLE, ATTENTION, FIRST) for parameter in parameters(name)],
 )
 def test_a_parameters_gradient_off_by_a_twentieth_of_a_percent_is_caught(
     name, parameter, monkeypatch
 ):
-    right = Draw.loss_and_gradient
+    kind = find(name).model
+    right = kind.loss_and_gradient
 
-    def wrong(self, x, eps):
-        losses = right(self, x, eps)
+    def wrong(self, *minibatch):
+        losses = right(self, *minibatch)
         self.gradients[parameter][...] *= planted.OFF
         return losses
 
-    monkeypatch.setattr(Draw, "loss_and_gradient", wrong)
+    monkeypatch.setattr(kind, "loss_and_gradient", wrong)
     assert failures(name) == {COMPLEX, CENTRAL}

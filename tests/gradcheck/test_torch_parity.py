@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mindraw import get_backend
+from mindraw import Draw, get_backend
 from mindraw.gradcheck.checker import largest, relative_error
 from mindraw.gradcheck.operations import LAYERS, MODELS
+from mindraw.models.classify import Classifier
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference here", exc_type=ImportError)
 F = torch.nn.functional
@@ -56,6 +57,10 @@ def bernoulli(canvas, x):
     return {"loss": F.binary_cross_entropy_with_logits(canvas, x, reduction="sum")}
 
 
+def softmax(logits, target):
+    return {"loss": F.cross_entropy(logits.T, target.T, reduction="sum")}
+
+
 def place(p, b, centre, stride, offsets):
     gx, gy, log_s2, log_d, log_gamma = p + b
     g = centre * (torch.stack([gx, gy]) + 1) - 1
@@ -89,6 +94,7 @@ PEERS = {
     "read": read,
     "write": write,
     "bernoulli": bernoulli,
+    "softmax": softmax,
     "place": place,
     "filterbank": filterbank,
     "glimpse read": glimpse_read,
@@ -123,7 +129,7 @@ def test_a_layer_agrees_with_autograd(operation, seed):
 
 @pytest.mark.parametrize(
     "operation",
-    [model for model in MODELS if not model.config.attention],
+    [model for model in MODELS if model.model is Draw and not model.config.attention],
     ids=lambda operation: operation.name,
 )
 def test_the_whole_model_agrees_with_autograd(operation):
@@ -133,6 +139,26 @@ def test_the_whole_model_agrees_with_autograd(operation):
     parameters = {k: v for k, v in inputs.items() if k not in operation.constants}
     losses, expected = peer.gradients(parameters, inputs["x"].T, inputs["eps"])
     assert_same("loss", forward(**inputs)["loss"], np.mean(losses[0] + losses[1]))
+    found = backward({"loss": 1.0}, **inputs)
+    assert set(found) == set(expected)
+    for name, gradient in expected.items():
+        assert_same(name, found[name], gradient)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "operation",
+    [model for model in MODELS if model.model is Classifier],
+    ids=lambda operation: operation.name,
+)
+def test_the_classifier_agrees_with_autograd(operation, seed):
+    peer = pytest.importorskip("bench.peers.torch_classify", exc_type=ImportError)
+    inputs, config = operation.sample(seed), operation.config
+    forward, backward = operation.on(NUMPY)
+    parameters = {k: v for k, v in inputs.items() if k not in operation.constants}
+    images = inputs["x"].T.reshape(-1, config.C, config.H, config.W)
+    losses, expected = peer.gradients(parameters, images, inputs["target"].T, config.T)
+    assert_same("loss", forward(**inputs)["loss"], losses.mean())
     found = backward({"loss": 1.0}, **inputs)
     assert set(found) == set(expected)
     for name, gradient in expected.items():

@@ -104,6 +104,13 @@ def elementwise(name, m, n, B):
             "loss": m.dense(B), "work": m.rows(n, B),
             "logits": m.rows(n, B, 30), "x": m.picture(n, B),
         }, ["loss"]  # fmt: skip
+    if name == "softmax_forward":
+        arrays = {"p": m.rows(n or 1, B), "logits": m.rows(n or 1, B, 30)}
+        sets = {"loss": m.dense(B), "wrong": m.dense(B)}
+        return sets | arrays | {"target": m.picture(n or 1, B)}, [*sets, "p"]
+    if name == "softmax_backward":
+        arrays = {"dlogits": m.rows(n, B), "p": m.picture(n, B), "target": m.picture(n, B)}
+        return arrays | {"scale": scalar}, ["dlogits"]
     arrays = {"dlogits": m.rows(n, B), "logits": m.rows(n, B, 30), "x": m.picture(n, B)}
     return arrays | {"scale": scalar}, ["dlogits"]
 
@@ -111,7 +118,7 @@ def elementwise(name, m, n, B):
 ELEMENTWISE = (
     "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "gaussian_forward",
     "gaussian_backward", "error_image_forward", "error_image_backward", "bernoulli_forward",
-    "bernoulli_backward",
+    "bernoulli_backward", "softmax_forward", "softmax_backward",
 )  # fmt: skip
 
 

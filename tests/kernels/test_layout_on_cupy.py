@@ -8,14 +8,16 @@ import pytest
 from mindraw import Draw, DrawConfig
 from mindraw.backend import Backend
 from mindraw.kernels import fused
-from mindraw.models.activations import Shard, Tape
+from mindraw.models import activations, classify
 
 #: Bytes between the buffers of `unbacked`.
 APART = 1 << 20
 CONFIGS = {
     "whole": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3),
     "attentive": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2),
+    "classify": classify.ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, first="learned"),
 }
+PARTS = (activations.Tape, activations.Shard, classify.Tape, classify.Shard)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def arrays_in(thing, kind, path=""):
     elif isinstance(thing, list):
         for k, part in enumerate(thing):
             yield from arrays_in(part, kind, f"{path}[{k}]")
-    elif isinstance(thing, SimpleNamespace | Tape | Shard):
+    elif isinstance(thing, (SimpleNamespace, *PARTS)):
         for name, part in vars(thing).items():
             yield from arrays_in(part, kind, f"{path}.{name}")
 
@@ -69,9 +71,10 @@ def place_in_numpy(array):
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_every_view_lies_as_in_numpy(config, unbacked):
     ops, ndarray = unbacked
-    ours = arrays_of(Draw(config, ops, batch=3), ndarray)
+    model = Draw if isinstance(config, DrawConfig) else classify.Classifier
+    ours = arrays_of(model(config, ops, batch=3), ndarray)
     theirs = arrays_of(
-        Draw(config, Backend("not numpy", np, fused, "float32"), batch=3), np.ndarray
+        model(config, Backend("not numpy", np, fused, "float32"), batch=3), np.ndarray
     )
     assert ours.keys() == theirs.keys() and len(ours) > 100
     for path, array in ours.items():

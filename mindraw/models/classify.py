@@ -1,0 +1,452 @@
+"""Classification by attention (Gregor et al. 2015, section 4.1): T glimpses, then a softmax.
+
+The encoder of DRAW without its decoder: every step reads one glimpse of the picture, and the
+hidden state says where the next one looks. After the last, a softmax on h names the class.
+"""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from ..arena import Params, carve
+from ..errors import MindrawError
+from ..nn import filterbank, glimpse, linear, lstm, softmax
+from ..parallel import split
+from . import attention
+from .attention import Aim
+from .model import Model
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The shape of a model, in the letters of the paper.
+
+    Parameters
+    ----------
+    H, W, C : int
+        Rows, columns and channels of a picture, in pixels.
+    T : int
+        Glimpses.
+    h : int
+        Units of the encoder's LSTM.
+    read_n : int
+        Side of a glimpse, in filters.
+    classes : int
+        K.
+    initial : {"learned", "zeros"}
+        Whether h_0 is learned or stays 0. The LSTM's cell starts at 0.
+    first : {"state", "learned"}
+        Whether the first glimpse looks where h_0 says, as all others do where theirs say, or
+        has five learned numbers of its own.
+
+    Raises
+    ------
+    MindrawError
+        If a size is not a whole number of at least 1, or a choice is unknown.
+    """
+
+    H: int = 100
+    W: int = 100
+    C: int = 1
+    T: int = 8
+    h: int = 256
+    read_n: int = 12
+    classes: int = 10
+    initial: str = "learned"
+    first: str = "state"
+
+    def __post_init__(self):
+        for name in ("H", "W", "C", "T", "h", "read_n", "classes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
+        for name, choices in (("initial", ("learned", "zeros")), ("first", ("state", "learned"))):
+            value = getattr(self, name)
+            if value not in choices:
+                raise MindrawError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
+
+    @property
+    def D(self):
+        """Numbers in a picture: C*H*W."""
+        return self.C * self.H * self.W
+
+    @property
+    def R(self):
+        """Numbers in a glimpse: C*N^2."""
+        return self.C * self.read_n**2
+
+
+class Losses(NamedTuple):
+    """Nats per example, and whether it was wrong (1 or 0); arrays (b,) on the backend."""
+
+    loss: object
+    wrong: object
+
+
+class Tape:
+    """The arrays all shards share; columns run over (time, batch).
+
+    Attributes
+    ----------
+    u, h_prev : array (features, T*B)
+        What the LSTM reads at each step, [r_t; h_{t-1}], and the second part of it.
+    """
+
+    def __init__(self, config, ops, B):
+        T, R, h, K = config.T, config.R, config.h, config.classes
+        shapes = {
+            "inputs": (R + h, (T + 1) * B),  # column block t holds r_t above h_{t-1}
+            "dgates": (4 * h, T * B),
+            "dread": (5, T * B),
+            "dh_initial": (h, B),
+            "target": (K, B),
+            "p": (K, B),
+            "dlogits": (K, B),
+            "losses": (2, B),
+        }
+        self.__dict__.update(vars(carve(ops, shapes)))
+        self.B = B
+        self.loss, self.wrong = self.losses[0], self.losses[1]
+        self.r, self.h = self.inputs[:R], self.inputs[R:]
+        self.u, self.h_prev = self.inputs[:, : T * B], self.h[:, : T * B]
+        self.h_last = self.h[:, T * B :]
+
+    def by_step(self, array, columns):
+        """View a (features, steps*B) array as (features, steps, b) for a range of columns."""
+        return array.reshape(array.shape[0], -1, self.B)[:, :, columns]
+
+
+class Shard:
+    """One thread's columns of the minibatch.
+
+    Attributes
+    ----------
+    columns : slice
+    b : int
+        How many columns these are.
+    image : array (b, H*C, W)
+        The pictures.
+    steps : list of types.SimpleNamespace
+        For each t the views that step t works on; ``*_prev`` belong to t - 1.
+    """
+
+    def __init__(self, config, ops, tape, columns):
+        H, W, C, T, h, N = config.H, config.W, config.C, config.T, config.h, config.read_n
+        self.columns, self.b = columns, columns.stop - columns.start
+        b = self.b
+        shapes = attention.shapes("read", T, b, H, W, C, N) | {
+            "image": (b, H * C, W),
+            "half": (T, b, H * C, N),
+            "patch": (b, N, C * N),
+            "gates": (T, 4 * h, b),
+            "cell": (T + 1, h, b),
+            "tanh": (T, h, b),
+            "logits": (config.classes, b),
+            "du": (config.R + h, b),
+            "dh": (h, b),
+            "dcell": (h, b),
+            "dlog_s2": (b,),
+            "dlog_gamma": (b,),
+        }
+        self.__dict__.update(vars(carve(ops, shapes)))
+        for name in ("target", "p", "dlogits", "dh_initial"):
+            setattr(self, name, getattr(tape, name)[:, columns])
+        self.loss, self.wrong = tape.loss[columns], tape.wrong[columns]
+        self.image_to = self.image.reshape(b, H, C, W)
+
+        def patches_first(array):  # (N*C*N, b) seen as (b, N, C*N)
+            return array.reshape(N, C * N, b).transpose(2, 0, 1)
+
+        # what flows back from the LSTM of step t: to r_t and to h_{t-1}
+        self.dr, self.dh_prev = patches_first(self.du[: config.R]), self.du[config.R :]
+        inputs, r, states, dgates, dread = (
+            tape.by_step(array, columns)
+            for array in (tape.inputs, tape.r, tape.h, tape.dgates, tape.dread)
+        )
+        self.h_initial, self.h_last = states[:, 0], states[:, T]
+        self.steps = [
+            SimpleNamespace(
+                u=inputs[:, t],
+                r=patches_first(r[:, t]),
+                h=states[:, t + 1],
+                h_prev=states[:, t],
+                half=self.half[t],
+                gates=self.gates[t],
+                cell=self.cell[t + 1],
+                cell_prev=self.cell[t],
+                tanh=self.tanh[t],
+                dgates=dgates[:, t],
+                dread=dread[:, t],
+                bank=attention.views(self, "read", t),
+                aimed=t > 0 or config.first == "state",
+            )
+            for t in range(T)
+        ]
+
+
+class Classifier(Model):
+    """T glimpses into an LSTM and a softmax, with every buffer laid out once.
+
+    Parameters
+    ----------
+    config : ClassifierConfig
+    ops : Backend
+    batch : int
+        B, the size of a minibatch.
+    threads : int or None
+        Shards of the minibatch that run side by side; None for what suits the machine.
+        On a GPU there is one.
+
+    Attributes
+    ----------
+    parameters, gradients : Params
+        The gradients are set by `loss_and_gradient`, for the mean loss over the minibatch.
+
+    Raises
+    ------
+    MindrawError
+        If `batch` or `threads` is not positive.
+    """
+
+    def __init__(self, config, ops, batch=100, threads=None):
+        super().__init__(config, ops, batch, threads)
+        self.grid = filterbank.Grid(ops, config.H, config.W, config.read_n)
+        self.parameters = Params(self.parameter_shapes(), ops)
+        self.gradients = self.parameters.like()
+        self.tape = Tape(config, ops, batch)
+        self.shards = [
+            Shard(config, ops, self.tape, columns) for columns in split(batch, self.threads)
+        ]
+        self._weight_gradients = self._lay_out_weight_gradients()
+
+    def parameter_shapes(self):
+        """Return the name and shape of every parameter, in the order of the flat vector."""
+        config = self.config
+        h, K = config.h, config.classes
+        shapes = {
+            "read.W": (5, h),  # to gx~, gy~, log s2, log d~, log gamma
+            "read.b": (5, 1),
+            "encoder.W_u": (4 * h, config.R + h),  # times [r; h]
+            "encoder.b": (4 * h, 1),
+            "classify.W": (K, h),
+            "classify.b": (K, 1),
+        }
+        if config.initial == "learned":
+            shapes["initial.h"] = (h, 1)
+        if config.first == "learned":
+            shapes["initial.glimpse"] = (5, 1)  # in place of read.W h_0 + read.b
+        return shapes
+
+    def initialise(self, seed, scale=0.05, aim=None, first=None, forget=0.0):
+        """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
+
+        Parameters
+        ----------
+        seed : int
+        scale : float
+        aim : Aim or None
+            How a glimpse looks where h is 0; None for read.b = 0: a grid over the whole picture.
+        first : Aim or None
+            The same for a learned first glimpse; None for that of the others.
+        forget : float
+            The bias of the forget gates.
+        """
+        super().initialise(seed, scale)
+        p, h = self.parameters, self.config.h
+        aim = aim or Aim()
+        p.read.b[...] = self.ops.asarray(aim.column())
+        p.encoder.b[h : 2 * h].fill(forget)
+        if self.config.first == "learned":
+            p.initial.glimpse[...] = self.ops.asarray((first or aim).column())
+
+    # ---------------------------------------------------------------- the whole minibatch
+
+    def loss(self, x, target):
+        """Run forward and return the losses.
+
+        Parameters
+        ----------
+        x : array (D, b)
+            Pixels in [0, 1]; b at most the batch size.
+        target : array (K, b)
+            1 for the class of each example, 0 for the others.
+
+        Returns
+        -------
+        Losses
+            Views into the tape, valid until the next call.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model.
+        """
+        b = self._take(x, target)
+        with self.workers.single_threaded_blas():
+            self.workers.run(self._forward, self.shards)
+        return Losses(self.tape.loss[:b], self.tape.wrong[:b])
+
+    def loss_and_gradient(self, x, target):
+        """Run forward and backward; set `gradients` to those of the mean loss in nats.
+
+        Parameters
+        ----------
+        x : array (D, B)
+        target : array (K, B)
+
+        Returns
+        -------
+        Losses
+            Views into the tape, valid until the next call.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model, or the minibatch is not a full one.
+        """
+        b = self._take(x, target)
+        if b != self.batch:
+            raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
+        with self.workers.single_threaded_blas():
+            self.workers.run(self._forward_backward, self.shards)
+            self.workers.run(self._run_all, self._weight_gradients)
+        return Losses(self.tape.loss, self.tape.wrong)
+
+    def probabilities(self, b=None):
+        """Return what the last call took each class for, array (K, b); valid until the next."""
+        return self.tape.p[:, :b]
+
+    def glimpses(self, b=None):
+        """Return what the last call read, intensity included.
+
+        Returns
+        -------
+        array (T, N, C, N, b)
+            Valid until the next call.
+        """
+        config = self.config
+        T, N, C = config.T, config.read_n, config.C
+        seen = self.tape.r.reshape(N, C, N, T + 1, self.batch)
+        return seen.transpose(3, 0, 1, 2, 4)[:T, :, :, :, :b]
+
+    def windows(self, b=None):
+        """Return where the last call looked, at every step.
+
+        Returns
+        -------
+        array (T, 5, b)
+            gx, gy, s2, d, gamma of each example: the grid's centre and stride in pixels, counted
+            from 0 at the centre of the first pixel, and the filters' variance in pixels squared.
+        """
+        windows = self.ops.empty((self.config.T, 5, self.batch))
+        for shard in self.shards:
+            self.ops.xp.copyto(windows[:, :, shard.columns], shard.read_a)
+        return windows[:, :, :b]
+
+    def _take(self, x, target):
+        """Copy a minibatch into the static buffers and return its size."""
+        config = self.config
+        D, K = config.D, config.classes
+        b = x.shape[-1] if len(x.shape) else 0
+        if tuple(x.shape) != (D, b) or not 1 <= b <= self.batch:
+            raise MindrawError(
+                f"the pictures have shape {tuple(x.shape)}: this model takes "
+                f"(D, b) = ({D}, 1 to {self.batch})"
+            )
+        if tuple(target.shape) != (K, b):
+            raise MindrawError(
+                f"the targets have shape {tuple(target.shape)}: this model and its pictures take "
+                f"(K, b) = ({K}, {b})"
+            )
+        self.ops.xp.copyto(self.tape.target[:, :b], target)
+        images = x.reshape(config.C, config.H, config.W, b).transpose(3, 1, 0, 2)
+        for shard in self.shards:
+            here = images[shard.columns]
+            self.ops.xp.copyto(shard.image_to[: here.shape[0]], here)
+        return b
+
+    # ---------------------------------------------------------------- one shard, over time
+
+    def _forward_backward(self, shard):
+        self._forward(shard)
+        self._backward(shard)
+
+    def _forward(self, shard):
+        ops, p = self.ops, self.parameters
+        if self.config.initial == "learned":
+            ops.xp.copyto(shard.h_initial, p.initial.h)
+        for s in shard.steps:
+            self._read(shard, s, p)
+            lstm.forward(
+                ops, s.h, s.cell, s.tanh, s.gates,
+                s.u, p.encoder.b, s.cell_prev, p.encoder.W_u,
+            )  # fmt: skip
+        linear.forward(ops, shard.logits, shard.h_last, p.classify.W)
+        shard.logits += p.classify.b
+        softmax.forward(ops, shard.loss, shard.wrong, shard.p, shard.logits, shard.target)
+
+    def _backward(self, shard):
+        ops, p = self.ops, self.parameters
+        softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
+        linear.backward(ops, shard.dh, shard.dlogits, p.classify.W)
+        shard.dcell.fill(0)
+        for s in reversed(shard.steps):
+            lstm.backward(
+                ops, shard.du, s.dgates, shard.dcell, s.gates,
+                shard.dh, s.tanh, s.cell_prev, p.encoder.W_u,
+            )  # fmt: skip
+            self._read_backward(shard, s, p)
+        ops.xp.copyto(shard.dh_initial, shard.dh)
+
+    def _read(self, shard, s, p):
+        """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
+        ops, bank = self.ops, s.bank
+        if s.aimed:
+            attention.forward(ops, bank, s.h_prev, p.read.W, p.read.b, self.grid)
+        else:
+            bank.p.fill(0)
+            attention.place(ops, bank, p.initial.glimpse, self.grid)
+        glimpse.read_forward(ops, shard.patch, s.half, shard.image, bank.Fy, bank.Fx)
+        ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
+
+    def _read_backward(self, shard, s, p):
+        """From dr_t to the attention's gradient, and with dh_{t-1} from the LSTM to all of dh."""
+        ops, bank = self.ops, s.bank
+        shard.dlog_s2.fill(0)
+        shard.dlog_gamma.fill(0)
+        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
+        glimpse.read_backward(
+            ops, None, bank.dFy, bank.dFx, bank.dhalf,
+            bank.dpatch, s.half, shard.image, bank.Fy, bank.Fx,
+        )  # fmt: skip
+        if s.aimed:
+            attention.backward(
+                ops, s.dread, shard.dh, bank, shard.dlog_s2, shard.dlog_gamma, p.read.W, self.grid
+            )
+            shard.dh += shard.dh_prev
+        else:
+            attention.place_backward(ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.grid)
+            ops.xp.copyto(shard.dh, shard.dh_prev)
+
+    # ---------------------------------------------------------------- after the time loop
+
+    def _lay_out_weight_gradients(self):
+        """List the products (dW, dy, x) and sums (db, dy) of all steps, in the threads' shares."""
+        g, tape = self.gradients, self.tape
+        dread, h_prev, sums = tape.dread, tape.h_prev, []
+        if self.config.initial == "learned":
+            sums += [(g.initial.h, tape.dh_initial)]
+        if self.config.first == "learned":
+            sums += [(g.initial.glimpse, dread[:, : tape.B])]
+            dread, h_prev = dread[:, tape.B :], h_prev[:, tape.B :]
+        products = [
+            (g.encoder.W_u, tape.dgates, tape.u),
+            (g.read.W, dread, h_prev),
+            (g.classify.W, tape.dlogits, tape.h_last),
+        ]
+        sums += [
+            (g.encoder.b, tape.dgates),
+            (g.read.b, dread),
+            (g.classify.b, tape.dlogits),
+        ]
+        return self._share_gradients(products, sums)

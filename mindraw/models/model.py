@@ -1,0 +1,91 @@
+"""What the models share: threads, weights to start from, and weight gradients in shares."""
+
+import numpy as np
+
+from ..errors import MindrawError
+from ..nn import linear
+from ..parallel import Workers, default_threads, split
+
+
+class Model:
+    """A model for minibatches of one size, which one thread or several work on.
+
+    A subclass lays out `parameters` and `gradients`, both `Params`.
+
+    Parameters
+    ----------
+    config : object
+    ops : Backend
+    batch : int
+        B, the size of a minibatch.
+    threads : int or None
+        Shards of the minibatch that run side by side; None for what suits the machine.
+        On a GPU there is one.
+
+    Raises
+    ------
+    MindrawError
+        If `batch` or `threads` is not positive.
+    """
+
+    def __init__(self, config, ops, batch, threads):
+        if batch < 1:
+            raise MindrawError(f"batch is {batch}: it must be 1 or more")
+        if ops.name != "numpy":
+            threads = 1
+        elif threads is None:
+            threads = default_threads(batch)
+        self.config, self.ops, self.batch = config, ops, batch
+        self.workers = Workers(threads)
+
+    @property
+    def threads(self):
+        """How many shards run side by side."""
+        return self.workers.threads
+
+    def initialise(self, seed, scale=0.05):
+        """Draw the weights from scale * N(0, 1); biases and initial states are 0.
+
+        Parameters
+        ----------
+        seed : int
+        scale : float
+        """
+        rng = np.random.default_rng(seed)
+        parts = []
+        for name, shape in self.parameters.shapes.items():
+            if name.rpartition(".")[2].startswith("W"):
+                parts.append(scale * rng.standard_normal(shape))
+            else:
+                parts.append(np.zeros(shape))
+        self.parameters.load(np.concatenate([part.ravel() for part in parts]))
+
+    def _share_gradients(self, products, sums):
+        """List, for each thread, its share of the rows of every weight gradient.
+
+        Parameters
+        ----------
+        products : list of (dW, dy, x)
+            dW = dy x^T, set after the time loop.
+        sums : list of (db, dy)
+            db = the sum of dy over its columns.
+
+        Returns
+        -------
+        list of list of (function, arguments)
+            For `_run_all`, one list for each thread.
+        """
+        threads = self.threads
+        shares = [[] for _ in range(threads)]
+        for dW, dy, x in products:
+            for share, rows in zip(shares, split(dW.shape[0], threads), strict=False):
+                share.append((linear.weight_gradient, (self.ops, dW[rows], dy[rows], x)))
+        for db, dy in sums:
+            for share, rows in zip(shares, split(db.shape[0], threads), strict=False):
+                share.append((linear.bias_gradient, (self.ops, db[rows], dy[rows])))
+        return shares
+
+    @staticmethod
+    def _run_all(calls):
+        for function, arguments in calls:
+            function(*arguments)
