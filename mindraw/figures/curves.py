@@ -1,4 +1,4 @@
-"""The losses of train and test over a run."""
+"""The losses and errors of train and test over a run."""
 
 import csv
 import math
@@ -8,10 +8,11 @@ from ..errors import MindrawError
 from . import output
 
 SPLITS = {"train": "#2f6db3", "test": "#d9622b"}
-PARTS = ("total", "reconstruction", "latent")
+#: What the panels show, and in which units, for a model that draws and for one that classifies.
+DRAWING = {"total": "nats per image", "reconstruction": "", "latent": ""}
+CLASSIFYING = {"loss": "nats per picture", "error": "per cent"}
 #: How far above the axes a panel's name stands, in pixels: the legend fits between.
 HEADING = 56
-COLUMNS = ("step", "epoch", *(f"{split}_{part}" for split in SPLITS for part in PARTS))
 
 
 def loss_curves(path, history, title=None):
@@ -39,12 +40,41 @@ def loss_curves(path, history, title=None):
     MindrawError
         If the history is no such table, or the file cannot be written.
     """
+    return _curves(path, history, title, DRAWING)
+
+
+def classification_curves(path, history, title=None):
+    """Draw the loss and the error of a classifier, train and test, over the minibatches.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The PNG to write.
+    history : list of dict, str or pathlib.Path
+        As for `loss_curves`, with the columns step, epoch, {train, test}_loss in nats and
+        {train, test}_error in per cent.
+    title : str, optional
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    MindrawError
+        If the history is no such table, or the file cannot be written.
+    """
+    return _curves(path, history, title, CLASSIFYING)
+
+
+def _curves(path, history, title, parts):
+    """Draw a panel for each part."""
     path = output.check_path(path, ".png")
-    rows = _rows(history)
+    rows = _rows(history, parts)
     with output.plain_style():
         head = 50 if title else 0
         figure = output.new_figure(1600, 600 + head)
-        panels = figure.subplots(1, 3)
+        panels = figure.subplots(1, len(parts))
         top = 1 - (110 + head) / (600 + head)
         figure.subplots_adjust(left=0.068, right=0.985, bottom=0.145, top=top, wspace=0.2)
         if title:
@@ -52,12 +82,14 @@ def loss_curves(path, history, title=None):
                 title, x=0.008, y=0.98, ha="left", va="top", fontweight="bold",
                 fontsize=output.pixels(26),
             )  # fmt: skip
-        for axes, part in zip(panels, PARTS, strict=True):
+        for axes, (part, unit) in zip(panels, parts.items(), strict=True):
             _panel(axes, rows, part)
+            axes.set_ylabel(unit, fontsize=output.pixels(22))
         epoch = rows[-1]["epoch"] if rows else None
         words = "minibatches" if epoch is None else f"minibatches, up to epoch {round(epoch, 1):g}"
-        panels[0].set_ylabel("nats per image", fontsize=output.pixels(22))
-        panels[1].set_xlabel(words, fontsize=output.pixels(22), labelpad=output.pixels(8))
+        n = len(panels)
+        for axes in panels[(n - 1) // 2 : n // 2 + 1]:  # the middle one, or both
+            axes.set_xlabel(words, fontsize=output.pixels(22), labelpad=output.pixels(8))
         return output.save_png(path, output.rasterise(figure))
 
 
@@ -122,7 +154,7 @@ def _curve(rows, column):
     return [step for step, _ in points], [value for _, value in points]
 
 
-def _rows(history):
+def _rows(history, parts):
     """Return the rows of a history as dicts of column to float, None where a cell is empty."""
     name = "history"
     if isinstance(history, (str, Path)):
@@ -134,12 +166,13 @@ def _rows(history):
             raise MindrawError(f"{name} cannot be read: {error.strerror}") from error
         except (UnicodeDecodeError, csv.Error) as error:
             raise MindrawError(f"{name} is not a CSV file: give the history of a run") from error
+    columns = ["step", "epoch", *(f"{split}_{part}" for split in SPLITS for part in parts)]
     rows = []
     for number, row in enumerate(history, start=1):
-        missing = [column for column in COLUMNS if column not in row]
+        missing = [column for column in columns if column not in row]
         if missing:
             raise MindrawError(f"row {number} of {name} has no column {missing[0]}")
-        rows.append({column: _number(row[column], column, number, name) for column in COLUMNS})
+        rows.append({column: _number(row[column], column, number, name) for column in columns})
         step = rows[-1]["step"]
         if step is None or not math.isfinite(step):
             raise MindrawError(f"row {number} of {name} does not say its step")

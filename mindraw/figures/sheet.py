@@ -39,6 +39,8 @@ class Sheet:
         The height of the letters.
     legend : collection of str
         Which windows the tiles carry; see `windows.py`.
+    notes : dict of (int, int) to str
+        Written below the tile in that row and column.
 
     Attributes
     ----------
@@ -57,13 +59,14 @@ class Sheet:
 
     def __init__(
         self, rows, columns, shape, title=None, labels=(), caption="", breaks=(), width=1600,
-        text=26, legend=(),
+        text=26, legend=(), notes=None,
     ):  # fmt: skip
         H, W = shape
         self.text = text
         self.labels = labels
         self.caption = caption
         self.legend = legend
+        self.notes = notes or {}
         self.gap = gap = max(2, text // 5)
         self.margin = margin = text // 2
         extra = 2 * margin + (columns - 1) * gap + len(breaks) * 4 * gap
@@ -86,8 +89,9 @@ class Sheet:
         self.line = round(1.4 * text)
         lines = len(self.title) + bool(legend) + bool(labels or caption)
         head = margin + lines * self.line + margin // 2 * bool(lines)
-        self.top = head + np.arange(rows) * (self.tile[0] + gap)
-        down = int(self.top[-1]) + self.tile[0] + margin
+        self.foot = round(1.2 * text) * bool(self.notes)
+        self.top = head + np.arange(rows) * (self.tile[0] + self.foot + gap)
+        down = int(self.top[-1]) + self.tile[0] + self.foot + margin
         if max(across, down) > LONGEST:
             raise MindrawError(
                 f"{rows} x {columns} pictures of {H} x {W} pixels make a page of {down} x {across} "
@@ -97,18 +101,28 @@ class Sheet:
         self.page = np.full((down, across, 3), paper, dtype=np.uint8)
 
     def put(self, row, column, tile, boxes=None):
-        """Lay a tile, uint8 (C, H, W), on the page, and upon it rectangles by name (K, 4)."""
+        """Lay a tile, uint8 (C, H, W), on the page, and upon it rectangles by name (K, 4).
+
+        Returns
+        -------
+        array uint8 (rows, columns, 3)
+            The tile's part of the page. A tile of another size than the others fills it too.
+        """
         top, left = self.top[row], self.left[column]
         large = self.page[top : top + self.tile[0], left : left + self.tile[1]]
-        large[...] = tile.transpose(1, 2, 0).repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+        rows, columns = (
+            np.arange(n) * size // n for n, size in zip(self.tile, tile.shape[1:], strict=True)
+        )
+        large[...] = tile.transpose(1, 2, 0)[rows[:, None], columns]
         if boxes:
             windows.draw(large, boxes, self.scale)
+        return large
 
     def draw(self):
         """Return the page with its writing, uint8 (rows, columns, 3)."""
         from matplotlib.transforms import IdentityTransform
 
-        # all writing stands above the tiles: to draw no more than that keeps memory small
+        # most writing stands above the tiles: to draw no more than that keeps memory small
         height, width = self.top[0], self.page.shape[1]
         figure = new_figure(width, height)
 
@@ -139,7 +153,21 @@ class Sheet:
             middle = (side - 1) / 2
             box = (middle, middle, side - LINE, 2 * LINE)
             windows.outline(sample, box, 1, windows.COLOURS[name], dashed=name == "read")
+        self._write_notes()
         return self.page
+
+    def _write_notes(self):
+        """Write the notes, row by row."""
+        for row in sorted({row for row, _ in self.notes}):
+            figure = new_figure(self.page.shape[1], self.foot)
+            for column, left in enumerate(self.left):
+                figure.text(
+                    (left + self.tile[1] / 2) / self.page.shape[1], 0.3,
+                    self.notes.get((row, column), ""), fontsize=pixels(0.8 * self.text),
+                    ha="center", va="baseline", color=FAINT,
+                )  # fmt: skip
+            top = self.top[row] + self.tile[0]
+            self.page[top : top + self.foot] = rasterise(figure)
 
     def _sample(self):
         """Return the side of the rectangles in the legend."""

@@ -177,10 +177,14 @@ def windows(model, n, parts=("read", "write")):
     boxes = {}
     for part in parts:
         N = getattr(model.config, f"{part}_n")
-        attention = model.ops.to_numpy(model.windows(part, n))
-        gx, gy, s2, d, _ = np.moveaxis(attention, 1, 0)
-        boxes[part] = np.stack([gx, gy, (N - 1) * d, np.sqrt(s2)], axis=-1)
+        boxes[part] = rectangles(model.ops.to_numpy(model.windows(part, n)), N)
     return boxes
+
+
+def rectangles(attention, N):
+    """Turn attention, (T, 5, n) with gx, gy, s2, d, gamma, into rectangles (T, n, 4)."""
+    gx, gy, s2, d, _ = np.moveaxis(attention, 1, 0)
+    return np.stack([gx, gy, (N - 1) * d, np.sqrt(s2)], axis=-1)
 
 
 def load_model(path, ops, batch):

@@ -1,23 +1,27 @@
 """Every script of examples/: its numbers, and a whole run of a tiny size on small files."""
 
 import dataclasses
-import io
 import os
 import runpy
-import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mindraw import data, figures, get_backend
-from mindraw.experiment import main
+from mindraw.experiment import Experiment, main
 from mindraw.training import DrawTask, load, save
 from mindraw.training.draw import load_model, windows
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+data_files = SimpleNamespace(**runpy.run_path(str(EXAMPLES.parent / "tests/data/data_files.py")))
 SCRIPTS = {path.stem: runpy.run_path(str(path)) for path in sorted(EXAMPLES.glob("*.py"))}
-TRAINED = [name for name, script in SCRIPTS.items() if "PRESETS" in script]
+TRAINED = [
+    name
+    for name, script in SCRIPTS.items()
+    if isinstance(script.get("PRESETS", {}).get("quick"), Experiment)
+]
 PICTURES = {
     "generations-000004.png", "generations.png", "losses.png", "nearest.png",
     "reconstructions.gif", "reconstructions.png", "samples.gif", "samples.png",
@@ -36,22 +40,10 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def folder(idx_folder):
     """MNIST, SVHN and CIFAR-10 of some dozen pictures each, in their official formats."""
-    savemat = pytest.importorskip("scipy.io").savemat
-    rng = np.random.default_rng(6)
-    (idx_folder / "svhn").mkdir()
-    for part, n in (("train", 30), ("test", 21)):
-        pixels = rng.integers(0, 256, (32, 32, 3, n), np.uint8)
-        labels = rng.integers(1, 11, (n, 1)).astype(np.uint8)
-        savemat(idx_folder / "svhn" / f"{part}_32x32.mat", {"X": pixels, "y": labels})
-    (idx_folder / "cifar10").mkdir()
-    archive = idx_folder / "cifar10" / "cifar-10-binary.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        for name in [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"]:
-            rows = rng.integers(0, 256, (8, 3073), np.uint8)
-            rows[:, 0] %= 10
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            member.size = rows.size
-            tar.addfile(member, io.BytesIO(rows.tobytes()))
+    pytest.importorskip("scipy.io")
+    data_files.write_svhn(idx_folder / "svhn", 30, 21)
+    data_files.write_house_numbers(idx_folder / "svhn-numbers")
+    data_files.write_cifar10(idx_folder / "cifar10", data_files.cifar_files(8))
     return idx_folder
 
 
@@ -66,6 +58,27 @@ def run(name, folder, *options):
 def test_it_trains_and_draws(name, folder):
     pytest.importorskip("matplotlib")
     assert run(name, folder) == PICTURES
+
+
+def test_whole_house_numbers_train(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("MINDRAW_CACHE", str(tmp_path / "cache"))
+    presets = SCRIPTS["svhn"]["PRESETS"]
+    argv = [*TINY, "--pictures", "0", "--data", str(folder), "--preset", "paper"]
+    assert main(presets, argv) == 0
+    model, _ = load_model("run/checkpoint.h5", get_backend("numpy"), batch=1)
+    assert (model.config.C, model.config.H, model.config.W) == (3, 54, 54)
+
+
+def test_own_pictures_train(tmp_path):
+    for at, (name, pixels) in enumerate(data_files.house_numbers(25)[0]):
+        place = tmp_path / "mine" / str(at % 2)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data_files.png(pixels[:, :, 0]))
+    presets = SCRIPTS["mnist_attn"]["PRESETS"]
+    argv = ["--dataset", "pictures", "--data", "mine", "--size", "32", "--pictures", "0"]
+    assert main(presets, [*TINY, *argv]) == 0
+    model, _ = load_model("run/checkpoint.h5", get_backend("numpy"), batch=1)
+    assert (model.config.C, model.config.H, model.config.W) == (1, 32, 32)
 
 
 def test_two_digits_are_pasted_from_a_model_of_one(folder, monkeypatch):
@@ -100,8 +113,7 @@ def test_two_digits_are_pasted_from_a_model_of_one(folder, monkeypatch):
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_presets_make_sense(name):
     presets = SCRIPTS[name]["PRESETS"]
-    # the paper's crops of whole house numbers are another data set than single digits
-    assert list(presets) == ["quick", "seed"] + ["paper"] * (name != "svhn")
+    assert list(presets) == ["quick", "seed", "paper"]
     for preset in presets.values():
         preset.validate()
         assert preset.name == name and preset.dataset in data.names()
@@ -110,7 +122,7 @@ def test_the_presets_make_sense(name):
         assert (preset.init_scale, preset.report, preset.binarise) == (0.05, 100, "none")
     seed = presets["seed"]
     assert seed.initial == "zeros" and seed.minibatches == 10_000
-    assert "paper" not in presets or presets["paper"].initial == "learned"
+    assert presets["paper"].initial == "learned"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,7 @@ def test_the_presets_make_sense(name):
         ("two_digits", "seed", "mnist", 20, 256, 10, 5, 5),
         ("two_digits", "paper", "two-digits", 64, 256, 100, 2, 5),
         ("svhn", "seed", "svhn", 20, 800, 10, 12, 12),
+        ("svhn", "paper", "svhn-numbers", 32, 800, 100, 12, 12),
         ("cifar10", "seed", "cifar10", 20, 400, 10, 5, 5),
         ("cifar10", "paper", "cifar10", 64, 400, 200, 5, 5),
     ],

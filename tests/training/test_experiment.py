@@ -304,7 +304,7 @@ def test_every_option_has_a_line_of_help(capsys):
         main(PRESETS, ["--help"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    described = Experiment.__doc__
+    described = "".join(kind.__doc__ for kind in Experiment.__mro__[:-1])
     for field in dataclasses.fields(Experiment):
         assert "--" + field.name.replace("_", "-") in told
         assert re.search(rf"\n    {field.name} : .*\n        \S", described)
@@ -357,3 +357,28 @@ def wait_for(path, process):
     while not path.exists():
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.01)
+
+
+def test_a_start_from_the_mean_picture_is_closer(tiny, capsys):
+    bounds = {}
+    for canvas in ("grey", "mean"):
+        options = ["--minibatches", "1", "--canvas", canvas, "--out", canvas]
+        assert main(PRESETS, [*tiny, *options, "--lr", "1e-9"]) == 0
+        summary = json.loads(Path(canvas, "summary.json").read_text())
+        bounds[canvas] = summary["losses in nats"]["test_total"]
+    x = data.load("mnist", data_dir=tiny[tiny.index("--data") + 1])
+    mean = np.clip(x.train.images(np.arange(len(x.train)), 0).mean(axis=0), 0.01, 0.99)
+    test = x.test.images(np.arange(len(x.test)), 0)
+    entropy = -(test * np.log(mean) + (1 - test) * np.log(1 - mean)).sum(axis=1).mean()
+    assert bounds["mean"] == pytest.approx(entropy, rel=0.01) and bounds["mean"] < bounds["grey"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--canvas", "mean", "--initial", "zeros"], "for a learned first canvas"),
+        (["--glimpses", "broad"], "for attention: give read_n and write_n"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(capsys, tiny, options, sentence):
+    assert sentence in refused(capsys, [*tiny, *options])

@@ -1,0 +1,200 @@
+"""Classification by glimpses: what it takes, and what it leaves behind."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .. import data
+from ..errors import MindrawError
+from ..models.attention import Aim
+from ..models.classify import Classifier, ClassifierConfig
+from ..training import ClassifyTask
+from .options import Options
+from .report import title
+
+#: Options of the data set "cluttered-mnist".
+CLUTTER = (
+    "digits", "target", "distractors", "distractor_size", "origin", "border", "bend",
+)  # fmt: skip
+#: How many paths are drawn, and how many mistakes.
+PATHS, MISTAKES = 8, 40
+
+
+@dataclass(frozen=True)
+class Classification(Options):
+    """The numbers of a run of the classifier, besides those of `Options`.
+
+    Parameters
+    ----------
+    name : str
+        What the run's folder is called.
+    dataset : str
+        What to classify: cluttered-mnist, or any other with labels.
+    digits : int
+        Whole digits in a cluttered picture.
+    target : {"combine", "sum"}
+        Of several digits: whether to find their combination or their sum.
+    distractors : int
+        Crops of digits in a cluttered picture.
+    distractor_size : int
+        Side of such a crop, in pixels.
+    origin : {"own", "train"}
+        Distractors are cut out of the digits of the same part, or in both of those to train on.
+    border : int
+        Pixels at the edge of a cluttered picture that no whole digit touches.
+    bend : float
+        How far the digits to train on are deformed at random; 0 for not at all.
+    glimpses : int
+        T, glimpses of each picture.
+    h : int
+        Units of the LSTM.
+    read_n : int
+        Side of a glimpse, in filters.
+    initial : {"learned", "zeros"}
+        The hidden state before the first glimpse.
+    first : {"state", "learned"}
+        The first glimpse looks where the state says, or has five learned numbers of its own.
+    span : float
+        Side of a glimpse before training, in parts of the picture's.
+    deviation : float
+        Standard deviation of the filters before training, in pixels.
+    gain : float
+        Intensity of a glimpse before training.
+    first_span : float or None
+        The same of a learned first glimpse; None, here and below, for that of the others.
+    first_deviation : float or None
+        Standard deviation of its filters before training, in pixels.
+    first_gain : float or None
+        Its intensity before training.
+    forget : float
+        Bias of the forget gates before training.
+    """
+
+    name: str = "classify"
+    dataset: str = "cluttered-mnist"
+    digits: int = 1
+    target: Literal["combine", "sum"] = "combine"
+    distractors: int = 8
+    distractor_size: int = 8
+    origin: Literal["own", "train"] = "own"
+    border: int = 0
+    bend: float = 0.0
+    glimpses: int = 8
+    h: int = 256
+    read_n: int = 12
+    initial: Literal["learned", "zeros"] = "zeros"
+    first: Literal["state", "learned"] = "state"
+    span: float = 1.0
+    deviation: float = 1.0
+    gain: float = 1.0
+    first_span: float | None = None
+    first_deviation: float | None = None
+    first_gain: float | None = None
+    forget: float = 0.0
+
+    def validate(self):
+        """Refuse what no run can be made of; see `Options.validate`."""
+        super().validate()
+        aims = ("span", "deviation", "gain")
+        firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
+        self.require_positive(*aims, *firsts)
+        if firsts and self.first != "learned":
+            raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
+        if not math.isfinite(self.forget):
+            raise MindrawError(f"forget is {self.forget!r}: it must be a number")
+        self.model_config((1, 28, 28), 10)
+
+    def model_config(self, shape, classes):
+        """Return the model's configuration for pictures of `shape` (C, H, W)."""
+        C, H, W = shape
+        return ClassifierConfig(
+            H=H, W=W, C=C, T=self.glimpses, h=self.h, read_n=self.read_n, classes=classes,
+            initial=self.initial, first=self.first,
+        )  # fmt: skip
+
+    def load(self):
+        """Return the `mindraw.data.Dataset`."""
+        defaults = type(self)()
+        # another data set refuses what was asked of it and is not its own
+        options = {
+            name: getattr(self, name)
+            for name in CLUTTER
+            if self.dataset == defaults.dataset or getattr(self, name) != getattr(defaults, name)
+        }
+        dataset = data.load(
+            self.dataset, data_dir=self.data, seed=self.seed, size=self.size, **options
+        )
+        if dataset.train.labels is None:
+            raise MindrawError(f"{self.dataset} has no labels: there is nothing to classify")
+        return dataset
+
+    def build(self, dataset, ops):
+        """Return the task, with a model to start from."""
+        config = self.model_config(dataset.shape, dataset.classes)
+        model = Classifier(config, ops, self.batch, self.threads)
+        aim = Aim(self.span, self.deviation, self.gain)
+        first = (self.first_span, self.first_deviation, self.first_gain)
+        first = Aim(*(other if own is None else own for own, other in zip(first, aim, strict=True)))
+        model.initialise(self.seed, self.init_scale, aim, first, self.forget)
+        return ClassifyTask(model, dataset, self.seed)
+
+    def sketch(self, task, run, step):
+        """Draw how the first test pictures are looked at, and the curves so far."""
+        words = title(task.training, f"after {step} minibatches")
+        self._paths(task, run.figures / f"glimpses-{step:06d}.png", np.arange(PATHS), words)
+        self._curves(task, run)
+
+    def draw(self, task, run):
+        """Draw the pictures that a finished run leaves behind."""
+        from .. import figures
+
+        folder, found, classes = run.figures, task.guesses(), task.model.config.classes
+        self._paths(task, folder / "glimpses.png", np.arange(PATHS), title(task.training))
+        self._curves(task, run)
+        wrong = np.flatnonzero(found.truth != found.guess)
+        error = 100 * len(wrong) / len(found.truth)
+        words = f"Test pictures by class: {error:.2f} % are wrong"
+        figures.confusion(
+            folder / "confusion.png", found.truth, found.guess, classes,
+            title(task.training, words),
+        )  # fmt: skip
+        if not len(wrong):
+            return
+        # those it was surest of come first
+        wrong = wrong[np.argsort(-found.probability[wrong], kind="stable")]
+        shown = wrong[:MISTAKES]
+        pictures = task.dataset.test.images(shown, 0).reshape(-1, *task.dataset.shape)
+        figures.mistakes(
+            folder / "mistakes.png", pictures, found.truth[shown], found.guess[shown],
+            title(task.training, f"{len(shown)} of {len(wrong)} mistakes, the surest first"),
+        )  # fmt: skip
+        words = title(task.training, "How it looked at its surest mistakes")
+        self._paths(task, folder / "glimpses-mistakes.png", wrong[:PATHS], words)
+
+    def tell(self, task, last):
+        """Say what came out; see `Options.tell`."""
+        names = ("loss in nats", "error in per cent")
+        measured = {
+            f"{split} {words}": last[f"{split}_{name}"]
+            for split in ("train", "test")
+            for name, words in zip(task.measures, names, strict=True)
+        }
+        return measured, [
+            f"test error   {last['test_error']:.2f} % on {len(task.dataset.test)} pictures "
+            f"({last['test_loss']:.4f} nats)",
+            f"train error  {last['train_error']:.2f} % over the last row of the history "
+            f"({last['train_loss']:.4f} nats)",
+        ]
+
+    def _paths(self, task, path, indices, words):
+        from .. import figures
+
+        indices = indices[indices < len(task.dataset.test)]
+        figures.glimpses(path, *task.paths(indices), title=words)
+
+    def _curves(self, task, run):
+        from .. import figures
+
+        figures.classification_curves(run.figures / "curves.png", run.history, title(task.training))

@@ -1,0 +1,246 @@
+"""The command line of an experiment, and its run."""
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import sys
+import warnings
+from pathlib import Path
+
+from .. import __version__
+from ..backend import get_backend
+from ..errors import MindrawError
+from ..optim import Adam
+from ..training import Plan, Run, Session
+from .report import peak_memory
+
+#: What may differ from before when a run is continued.
+MAY_CHANGE = {
+    "minibatches", "epochs", "lr", "schedule", "lr_floor", "lr_decay", "lr_decay_every",
+    "lr_warmup", "clip", "report", "evaluate", "checkpoint", "pictures", "data", "threads",
+    "backend",
+}  # fmt: skip
+
+
+def main(presets, argv=None, finish=None):
+    """Run an experiment from the command line.
+
+    Parameters
+    ----------
+    presets : dict of str to Options
+        The first is the default.
+    argv : list of str or None
+        None for what the process was called with.
+    finish : callable or None
+        Called as finish(task, run) when a finished run has drawn its pictures, to draw more.
+
+    Returns
+    -------
+    int
+        0 when the run is complete; 2 after an error, told in one sentence; 130 or 143
+        when SIGINT or SIGTERM stopped it (128 and the signal's number, as in a shell).
+    """
+    try:
+        with warnings.catch_warnings():
+            # what overflows is told once, by the loop, with its step and its parameter
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _main(presets, sys.argv[1:] if argv is None else argv, finish)
+    except MindrawError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped outside of training: there was nothing to save", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _main(presets, argv, finish):
+    preset, resume, rest = _split(presets, argv)
+    with contextlib.ExitStack() as stack:
+        if resume is None:
+            run, experiment = None, _parse(presets[preset], rest, presets)
+        else:
+            run = stack.enter_context(Run.open(resume))
+            base = _read(run, type(presets[preset]))
+            experiment = _parse(base, rest, presets)
+            _refuse_changes(run, base, experiment)
+        ops = get_backend(experiment.backend)
+        _look_for_matplotlib(experiment)
+        dataset = experiment.load()
+        task = experiment.build(dataset, ops)
+        if dataset.stand_in:  # such a run cannot go on with the real pictures
+            task.training["stand-in"] = True
+        # the number of threads decides how sums are rounded: a resumed run keeps it
+        experiment = dataclasses.replace(experiment, threads=task.model.threads)
+        settings = {"mindraw": __version__, **dataclasses.asdict(experiment)}
+        if run is None:
+            folder = experiment.out or Path("runs") / f"{experiment.name}-{preset}"
+            run = stack.enter_context(Run.create(folder, settings, numbered=experiment.out is None))
+        return _train(experiment, settings, task, run, finish)
+
+
+def _train(experiment, settings, task, run, finish):
+    """Train, draw, and tell what came out; return the exit code."""
+    optimizer = Adam(
+        task.model.parameters, task.ops, lr=experiment.lr, beta1=experiment.beta1,
+        clip=experiment.clip, workers=task.model.workers,
+    )  # fmt: skip
+    plan = Plan(
+        steps=experiment.steps(task.minibatches.per_epoch),
+        report=experiment.report,
+        evaluate=experiment.evaluate,
+        checkpoint=experiment.checkpoint,
+        pictures=experiment.pictures,
+    )
+    print(
+        f"{plan.steps} minibatches of {task.batch} on {task.ops.name} with "
+        f"{task.model.threads} thread{'s' * (task.model.threads > 1)}, into {run.folder}",
+        flush=True,
+    )
+
+    def draw(step):
+        run.figures.mkdir(exist_ok=True)
+        experiment.sketch(task, run, step)
+
+    rates = experiment.learning_rates(task.minibatches.per_epoch)
+    with Session(task, optimizer, plan, run, rates, draw) as session:
+        run.write_json(run.config, settings)
+        outcome = session.train()
+    if outcome.signal is not None:
+        print(
+            f"stopped by {outcome.signal.name} at minibatch {outcome.step}, all saved; go on with: "
+            f"{Path(sys.executable).name} {sys.argv[0]} --resume {run.folder}"
+        )
+        return 128 + outcome.signal
+    if plan.pictures:
+        run.figures.mkdir(exist_ok=True)
+        experiment.draw(task, run)
+        if finish is not None:
+            finish(task, run)
+    _tell(experiment, task, run, outcome)
+    return 0
+
+
+def _tell(experiment, task, run, outcome):
+    """Print the summary and keep it in summary.json."""
+    last = outcome.rows[-1]
+    memory = peak_memory()
+    found, lines = experiment.tell(task, last)
+    summary = {
+        "mindraw": __version__,
+        "minibatches": outcome.step,
+        "epochs": last["epoch"],
+        "parameters": int(task.model.parameters.flat.shape[0]),
+        **found,
+        "test images": len(task.dataset.test),
+        "data": task.dataset.source,
+        "minutes": outcome.seconds / 60,
+        "peak memory in MB": memory,
+        "backend": task.ops.name,
+        "threads": task.model.threads,
+    }
+    run.write_json(run.summary, summary)
+    for line in lines:
+        print(line)
+    print(
+        f"time         {outcome.seconds / 60:.1f} minutes for {outcome.step} minibatches\n"
+        f"memory       {'not known here' if memory is None else f'{memory:.0f} MB'} at the peak\n"
+        f"all of it    {run.folder}: {', '.join(run.contents())}"
+    )
+
+
+# ------------------------------------------------------------------ the command line
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise MindrawError(f"{message}: see --help")
+
+
+def _split(presets, argv):
+    """Take --preset and --resume out of the command line; the rest is the dataclass's."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset")
+    parser.add_argument("--resume")
+    known, rest = parser.parse_known_args(argv)
+    if known.preset is not None and known.resume is not None:
+        raise MindrawError("--resume takes its numbers from the run: leave --preset out")
+    preset = next(iter(presets)) if known.preset is None else known.preset
+    if preset not in presets:
+        raise MindrawError(f"there is no preset {preset!r}: use one of {', '.join(presets)}")
+    return preset, known.resume, rest
+
+
+def _parse(base, rest, presets):
+    """Put the options given over the numbers of `base`."""
+    try:
+        import tyro
+    except ImportError as error:
+        raise MindrawError(
+            "the command line needs tyro: pip install 'mindraw[examples]'"
+        ) from error
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            experiment = tyro.cli(
+                type(base),
+                default=base,
+                args=rest,
+                description=f"--preset {'|'.join(presets)} chooses the numbers to start from, "
+                "--resume RUN continues a run; every number is an option:",
+            )
+    except SystemExit as error:
+        if not error.code:
+            raise
+        raise MindrawError(f"{_sentence(told.getvalue())}: see --help") from error
+    if experiment.minibatches != base.minibatches and experiment.epochs == base.epochs:
+        experiment = dataclasses.replace(experiment, epochs=None)
+    elif experiment.epochs != base.epochs and experiment.minibatches == base.minibatches:
+        experiment = dataclasses.replace(experiment, minibatches=None)
+    experiment.validate()
+    return experiment
+
+
+def _sentence(box):
+    """Return the first paragraph of a message that tyro draws a box round."""
+    lines = [line.strip(" │") for line in box.splitlines()[1:]]
+    words = []
+    for line in lines:
+        if not line.strip("─╰╯"):
+            break
+        words.append(line)
+    return " ".join(words).rstrip(".") or "the options make no sense"
+
+
+def _read(run, kind):
+    """Return the experiment that a run was made from, which must be of this kind."""
+    settings = run.read_config()
+    settings.pop("mindraw", None)
+    names = {field.name for field in dataclasses.fields(kind)}
+    for name in sorted(settings.keys() - names):
+        raise MindrawError(f"{run.config}: this command does not know the option {name!r}")
+    # an option that this run does not mention is newer than it, and had its default
+    experiment = kind(**settings)
+    experiment.validate()
+    return experiment
+
+
+def _refuse_changes(run, base, experiment):
+    """Let a resumed run change only what leaves its checkpoint meaningful."""
+    for field in dataclasses.fields(experiment):
+        old, new = getattr(base, field.name), getattr(experiment, field.name)
+        if old != new and field.name not in MAY_CHANGE:
+            raise MindrawError(
+                f"{run.folder} was trained with {field.name} = {old!r}, and a resumed run cannot "
+                f"change that to {new!r}: start a new run"
+            )
+
+
+def _look_for_matplotlib(experiment):
+    if experiment.pictures and importlib.util.find_spec("matplotlib") is None:
+        raise MindrawError(
+            "pictures need matplotlib: pip install 'mindraw[examples]', or use --pictures 0"
+        )

@@ -1,0 +1,187 @@
+"""The numbers that every experiment has, and what each kind of experiment adds."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from .. import optim
+from ..errors import MindrawError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Every number of a run, each an option of the command line.
+
+    A subclass adds those of its model and its data, and says with the methods at the end what
+    it trains and what it leaves behind.
+
+    Parameters
+    ----------
+    name : str
+        What the run's folder is called.
+    dataset : str
+        Which data set to train on.
+    data : str or None
+        Folder to look for the data in first; None for MINDRAW_DATA, if set. For pictures: a folder
+        of PNG and JPEG files, or a .npy, .npz or .h5 file.
+    size : int or None
+        Side of an image, in pixels, where the data set lets you choose.
+    init_scale : float
+        The weights start as this times N(0, 1).
+    batch : int
+        Pictures per minibatch.
+    lr : float
+        Adam's learning rate, at the start.
+    schedule : {"constant", "cosine", "decay"}
+        The learning rate stays, falls along half a cosine until the end, or decays.
+    lr_floor : float
+        What a falling learning rate ends at.
+    lr_decay : float
+        What a decaying learning rate is multiplied by each time.
+    lr_decay_every : float
+        Epochs between two such times.
+    lr_warmup : int
+        Minibatches over which the rate first rises to what the schedule says.
+    beta1 : float
+        Adam's beta1.
+    clip : float
+        The gradient's norm is clipped to this.
+    minibatches : int or None
+        Length of the run, unless given in epochs.
+    epochs : int or None
+        Length of the run, unless given in minibatches.
+    report : int
+        Minibatches between two rows of the history.
+    evaluate : int
+        Minibatches between two measurements of the test set; 0 for one at the end.
+    checkpoint : int
+        Minibatches between two checkpoints.
+    pictures : int
+        First pictures after so many minibatches, then after twice as many; 0 for none.
+    seed : int
+        The weights, the order of the pictures and all noise follow from it.
+    threads : int or None
+        Threads that share a minibatch; None for what suits the machine.
+    backend : {"numpy", "cupy", "auto"}
+        Where to compute; auto takes a GPU where CuPy finds one.
+    out : str or None
+        The run's folder; None for a new one in runs/.
+    """
+
+    name: str = "run"
+    dataset: str = "mnist"
+    data: str | None = None
+    size: int | None = None
+    init_scale: float = 0.05
+    batch: int = 100
+    lr: float = 0.001
+    schedule: Literal["constant", "cosine", "decay"] = "constant"
+    lr_floor: float = 0.0
+    lr_decay: float = 0.985
+    lr_decay_every: float = 0.04
+    lr_warmup: int = 0
+    beta1: float = 0.5
+    clip: float = 5.0
+    minibatches: int | None = None
+    epochs: int | None = None
+    report: int = 100
+    evaluate: int = 1000
+    checkpoint: int = 500
+    pictures: int = 100
+    seed: int = 0
+    threads: int | None = None
+    backend: Literal["numpy", "cupy", "auto"] = "auto"
+    out: str | None = None
+
+    def but(self, **numbers):
+        """Return a copy in which some numbers are others."""
+        return dataclasses.replace(self, **numbers)
+
+    def validate(self):
+        """Refuse what no run can be made of, before anything is loaded.
+
+        Raises
+        ------
+        MindrawError
+            Naming the option.
+        """
+        for name, least in (
+            ("batch", 1), ("report", 1), ("evaluate", 0), ("checkpoint", 1), ("pictures", 0),
+            ("seed", 0), ("minibatches", 1), ("epochs", 1), ("threads", 1), ("size", 1),
+            ("lr_warmup", 0),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is None and name in ("minibatches", "epochs", "threads", "size"):
+                continue
+            if not isinstance(value, int) or value < least:
+                raise MindrawError(
+                    f"{name} is {value!r}: it must be a whole number of at least {least}"
+                )
+        self.require_positive("init_scale", "lr", "clip", "lr_decay", "lr_decay_every")
+        if not (isinstance(self.beta1, int | float) and 0 <= self.beta1 < 1):
+            raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
+        if not (isinstance(self.lr_floor, int | float) and 0 <= self.lr_floor <= self.lr):
+            raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
+        if self.lr_decay > 1:
+            raise MindrawError(f"lr_decay is {self.lr_decay!r}: it must be at most 1")
+        if (self.minibatches is None) == (self.epochs is None):
+            raise MindrawError("give the length of the run in minibatches or in epochs, not both")
+
+    def require_positive(self, *names):
+        """Refuse an option that is no positive number."""
+        for name in names:
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
+                raise MindrawError(f"{name} is {value!r}: it must be a positive number")
+
+    def steps(self, per_epoch):
+        """Return the length of the run in minibatches."""
+        return self.minibatches if self.epochs is None else self.epochs * per_epoch
+
+    def learning_rates(self, per_epoch):
+        """Return the schedule: number of the minibatch, from 0, to learning rate."""
+        if self.schedule == "cosine":
+            rates = optim.cosine(self.lr, self.steps(per_epoch), self.lr_floor)
+        elif self.schedule == "decay":
+            every = max(1, round(self.lr_decay_every * per_epoch))
+            rates = optim.decay(self.lr, self.lr_decay, every, self.lr_floor)
+        else:
+            rates = optim.constant(self.lr)
+        return optim.warmed(rates, self.lr_warmup) if self.lr_warmup else rates
+
+    # ---------------------------------------------------------------- what an experiment is
+
+    def load(self):
+        """Return the `mindraw.data.Dataset`."""
+        raise NotImplementedError
+
+    def build(self, dataset, ops):
+        """Return a task for `mindraw.training.Session`, with a model to start from."""
+        raise NotImplementedError
+
+    def sketch(self, task, run, step):
+        """Draw what shows, after `step` minibatches, how far the training is."""
+        raise NotImplementedError
+
+    def draw(self, task, run):
+        """Draw the pictures that a finished run leaves behind."""
+        raise NotImplementedError
+
+    def tell(self, task, last):
+        """Say what came out.
+
+        Parameters
+        ----------
+        task : task
+        last : dict
+            The last row of the history.
+
+        Returns
+        -------
+        summary : dict
+            For summary.json.
+        lines : list of str
+            To print.
+        """
+        raise NotImplementedError

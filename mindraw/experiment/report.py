@@ -1,0 +1,34 @@
+"""What is told of a run."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+
+def title(training, words=None):
+    """Return a figure's title, None for none; where a stand-in served as data, it says so.
+
+    Parameters
+    ----------
+    training : dict
+        What a task and its checkpoints know of the training.
+    words : str or None
+    """
+    if not training.get("stand-in"):
+        return words
+    stand_in = f"trained on a stand-in for {training['dataset']}"
+    return f"{words}; {stand_in}" if words else stand_in.capitalize()
+
+
+def peak_memory():
+    """Return the most memory this process held so far, in MB; None where no one knows."""
+    with contextlib.suppress(OSError, StopIteration):
+        # Linux lets ru_maxrss start at what the process that started this one held
+        status = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1.024e-3
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1.024e-3

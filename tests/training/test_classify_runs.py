@@ -1,0 +1,198 @@
+"""A classifier from the command line: its run, its figures, resuming, presets and refusals."""
+
+import dataclasses
+import json
+import os
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindraw import get_backend
+from mindraw.experiment import Classification, Experiment, main
+from mindraw.training import ClassifyTask, load
+from mindraw.training.history import parse
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "cluttered_mnist.py"
+PRESETS = runpy.run_path(str(SCRIPT))["PRESETS"]
+FIGURES = {
+    "confusion.png", "curves.png", "glimpses-000004.png", "glimpses-mistakes.png", "glimpses.png",
+    "mistakes.png",
+}  # fmt: skip
+
+
+@pytest.fixture
+def tiny(idx_folder):
+    """Options that make any preset a matter of moments."""
+    options = {
+        "data": idx_folder, "size": 40, "glimpses": 2, "h": 6, "read-n": 3, "batch": 10,
+        "report": 5, "evaluate": 10, "checkpoint": 4, "pictures": 0, "threads": 1,
+        "backend": "numpy",
+    }  # fmt: skip
+    return [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(capsys, argv, presets=PRESETS):
+    """Run what must be refused; return the one sentence."""
+    assert main(presets, [str(word) for word in argv]) == 2
+    told = capsys.readouterr().err.splitlines(keepends=True)
+    sentence, *more = [line for line in told if not line.startswith("mindraw: ")]
+    assert not more and sentence.endswith("\n") and len(sentence) > 15, told
+    return sentence.strip()
+
+
+def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
+    pytest.importorskip("matplotlib")
+    argv = [*tiny, "--minibatches", "12", "--pictures", "4", "--out", "run"]
+    assert main(PRESETS, argv) == 0
+    assert set(os.listdir("run")) == {
+        ".lock", "config.json", "history.csv", "checkpoint.h5", "summary.json", "figures",
+    }  # fmt: skip
+    assert set(os.listdir("run/figures")) == FIGURES | {"glimpses-000008.png"}
+    out = capsys.readouterr().out
+    summary = json.loads(Path("run/summary.json").read_text())
+    rows = parse(Path("run/history.csv").read_text())
+    last = rows[-1]
+    assert summary["minibatches"] == last["step"] == 12
+    assert summary["test error in per cent"] == last["test_error"]
+    assert f"test error   {last['test_error']:.2f} % on 25 pictures" in out
+    assert list(last) == [
+        "step", "epoch", "train_loss", "train_error", "test_loss", "test_error", "lr",
+    ]  # fmt: skip
+    rates = [row["lr"] for row in rows]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0] / 2
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monkeypatch):
+    options = [*tiny, "--preset", preset, "--digits", "2", "--minibatches", "20", "--out"]
+    assert main(PRESETS, [*options, "whole"]) == 0
+    step = ClassifyTask.step
+
+    def dying(task, k):
+        if k == 10:  # the last checkpoint is of minibatch 8
+            raise KeyboardInterrupt
+        return step(task, k)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClassifyTask, "step", dying)
+        assert main(PRESETS, [*options, "parts"]) == 130
+    assert load("parts/checkpoint.h5").step == 8
+    assert main(PRESETS, ["--resume", "parts"]) == 0
+    whole, parts = (load(f"{run}/checkpoint.h5") for run in ("whole", "parts"))
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(array, parts.parameters[name])
+    assert whole.m.tobytes() == parts.m.tobytes()
+    assert whole.history == parts.history
+
+
+def test_two_digits_are_told_apart_by_combination_or_sum(tiny):
+    for target, classes in (("combine", 55), ("sum", 19)):
+        argv = [*tiny, "--digits", "2", "--target", target, "--minibatches", "4", "--out", target]
+        assert main(PRESETS, argv) == 0
+        assert load(f"{target}/checkpoint.h5").config["classes"] == classes
+
+
+def test_other_pictures_can_be_classified(tiny):
+    argv = [*tiny, "--size", "None", "--dataset", "mnist", "--minibatches", "4", "--out", "run"]
+    assert main(PRESETS, argv) == 0
+    assert load("run/checkpoint.h5").config["H"] == 28
+
+
+def test_what_a_task_says_of_pictures(tiny, idx_folder):
+    experiment = PRESETS["quick"].but(
+        minibatches=1, data=str(idx_folder), size=40, glimpses=3, h=6, read_n=3, batch=10, threads=1
+    )
+    task = experiment.build(experiment.load(), get_backend("numpy"))
+    found = task.guesses()
+    split = task.dataset.test
+    np.testing.assert_array_equal(found.truth, split.labels)
+    wrong = 100 * np.mean(found.truth != found.guess)
+    assert task.evaluate()["error"] == pytest.approx(wrong)
+    assert ((0.1 <= found.probability) & (found.probability <= 1)).all()
+    path = task.paths([7, 2])
+    np.testing.assert_array_equal(path.x.reshape(2, -1), split.images([7, 2], 0))
+    assert path.glimpses.shape == (3, 2, 1, 3, 3) and path.windows.shape == (3, 2, 4)
+    assert 0 <= path.glimpses.min() and path.glimpses.max() <= 1 + 1e-5
+    # the first glimpse, of the whole picture, is where the preset says it starts
+    np.testing.assert_allclose(path.windows[0], [[19.5, 19.5, 39, 4]] * 2, rtol=1e-5)
+
+
+def test_every_option_has_a_line_of_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(PRESETS, ["--help"])
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    described = "".join(kind.__doc__ for kind in Classification.__mro__[:-1])
+    for field in dataclasses.fields(Classification):
+        assert "--" + field.name.replace("_", "-") in told
+        assert re.search(rf"\n    {field.name} : .*\n        \S", described)
+    for words in ("T, glimpses of each picture", "Adam's learning rate, at the start"):
+        assert words in told
+    assert "--preset quick|seed|best" in told
+
+
+def test_the_seed_preset_is_the_replication():
+    seed = PRESETS["seed"]
+    assert (seed.batch, seed.lr, seed.beta1, seed.clip) == (100, 0.001, 0.5, 5.0)
+    assert (seed.init_scale, seed.epochs, seed.initial, seed.first) == (0.03, 6, "zeros", "state")
+    assert (seed.h, seed.glimpses, seed.read_n, seed.bend) == (256, 8, 12, 0.0)
+    assert (seed.span, seed.deviation, seed.gain, seed.forget) == (1, 1, 1, 0)
+    assert (seed.distractors, seed.distractor_size, seed.origin) == (8, 8, "own")
+    rates = seed.learning_rates(600)
+    assert [rates(k) for k in (0, 23, 24)] == pytest.approx([1e-3, 1e-3, 0.985e-3])
+    assert rates(600) == pytest.approx(1e-3 * 0.985**25) and rates(600 * 20) == 1e-4
+    warm = seed.but(schedule="constant", lr_warmup=4).learning_rates(600)
+    assert [warm(k) for k in range(6)] == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3])
+    for preset in PRESETS.values():
+        preset.validate()
+        assert preset.name == "cluttered_mnist" and preset.glimpses == 8
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--glimpses", "0"], "T is 0"),
+        (["--h", "-1"], "h is -1"),
+        (["--read-n", "0"], "read_n is 0"),
+        (["--digits", "4"], "digits is 4"),
+        (["--distractor-size", "40"], "distractor_size is 40"),
+        (["--bend", "2"], "bend is 2.0"),
+        (["--size", "20"], "size of cluttered-mnist is 20"),
+        (["--span", "0"], "span is 0.0"),
+        (["--first-gain", "-1"], "first_gain is -1.0"),
+        (["--first", "state"], "first_span is for a first glimpse of its own"),
+        (["--forget", "nan"], "forget is nan"),
+        (["--lr-floor", "1"], "lr_floor is 1.0: it must lie in [0, lr]"),
+        (["--lr-warmup", "-1"], "lr_warmup is -1"),
+        (["--lr-decay", "1.5"], "lr_decay is 1.5"),
+        (["--lr-decay-every", "0"], "lr_decay_every is 0.0"),
+        (["--schedule", "linear"], "linear"),
+        (["--dataset", "mnist", "--size", "None", "--digits", "2"], "mnist has no option 'digits'"),
+        (["--T", "3"], "--T"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, said):
+    assert said in refused(capsys, [*tiny, "--minibatches", "5", *options])
+    assert not Path("runs").exists()
+
+
+def test_a_resumed_run_stays_what_it_was(tiny, capsys):
+    assert main(PRESETS, [*tiny, "--minibatches", "4", "--out", "run"]) == 0
+    capsys.readouterr()
+    for options, said in (
+        (["--glimpses", "3"], "glimpses = 2"),
+        (["--bend", "0.2"], "bend = 0.0"),
+        (["--distractors", "3"], "distractors = 8"),
+    ):
+        assert said in refused(capsys, ["--resume", "run", *options])
+    drawing = {"quick": Experiment(minibatches=5)}
+    assert "does not know the option" in refused(capsys, ["--resume", "run"], drawing)
+    assert main(PRESETS, ["--resume", "run", "--lr", "0.0001", "--minibatches", "8"]) == 0
