@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import json
 import os
 import sys
@@ -54,23 +55,14 @@ def train_reference(
     import torch
 
     from bench.reference import TorchAdam, TorchModel
-    from mindraw import data
     from mindraw.backend import get_backend
-    from mindraw.models.draw import Draw
     from mindraw.optim import Adam
     from mindraw.training import DrawTask, Plan, Run, Session
 
     torch.set_num_threads(threads)
-    dataset = data.load(
-        experiment.dataset,
-        data_dir=experiment.data,
-        binarise=experiment.binarise,
-        seed=experiment.seed,
-        size=experiment.size,
-    )
-    config = experiment.model_config(dataset.shape)
-    start = Draw(config, get_backend("numpy"), experiment.batch, threads=1)
-    start.initialise(experiment.seed, experiment.init_scale)
+    dataset = experiment.load()
+    one = dataclasses.replace(experiment, threads=1)
+    start = one.build(dataset, get_backend("numpy")).model
     numbers = Adam(
         start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip
     )
@@ -83,7 +75,8 @@ def train_reference(
         checkpoint=experiment.checkpoint,
     )
     opened = Run.open(folder) if (folder / "config.json").exists() else Run.create(folder, {})
-    with opened as run, Session(task, TorchAdam(model, numbers), plan, run) as session:
+    rates = experiment.learning_rates(task.minibatches.per_epoch)
+    with opened as run, Session(task, TorchAdam(model, numbers), plan, run, rates) as session:
         return session.train()
 
 

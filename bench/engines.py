@@ -1,7 +1,7 @@
 """The engines under one interface, and the process that each of them runs in.
 
-An engine has `version`, `evaluate()`, which returns (reconstruction (B,), latent (B,), gradients
-under mindraw's names) for the first minibatch, and `step(k)`, which trains on minibatch k, has
+An engine has `version`, `evaluate()`, which returns the losses, (B,) each, and the gradients under
+mindraw's names for the first minibatch, and `step(k)`, which trains on minibatch k, has
 finished when it returns, and returns the losses before the update. Libraries are imported inside:
 each engine lives in its own process, which sees only its own thread pool.
 """
@@ -11,8 +11,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 
 import numpy as np
+
+from bench.configs import build
+from mindraw.models.classify import ClassifierConfig
+
+
+def is_classifier(config) -> bool:
+    """Whether a configuration is of the classifier, not of DRAW."""
+    return isinstance(config, ClassifierConfig)
 
 
 def numpy_version() -> str:
@@ -29,86 +38,102 @@ def numpy_version() -> str:
 class Mindraw:
     """The hand-written engine on NumPy."""
 
-    def __init__(self, config, params, x, eps, threads):
+    def __init__(self, config, params, x, other, threads):
         from mindraw.backend import get_backend
-        from mindraw.models.draw import Draw
         from mindraw.optim import Adam
 
         self.ops = get_backend("numpy")
         self.version = numpy_version()
-        self.model = Draw(config, self.ops, batch=x.shape[1], threads=threads)
-        owned = [self.model.tape.inputs, *(shard.q for shard in self.model.shards)]
+        self.model = build(config, self.ops, x.shape[1], threads)
+        owned = [self.model.tape.inputs, *(shard.du for shard in self.model.shards)]
         self.held = sum(array.base.nbytes for array in owned)  # each a view into all of its owner's
         names = self.model.parameters.names
         self.model.parameters.load(np.concatenate([params[name].ravel() for name in names]))
         self.adam = Adam(self.model.parameters, self.ops, workers=self.model.workers)
         columns = x.reshape(*x.shape[:2], -1).swapaxes(1, 2)  # (minibatches, D, B)
         self.x = [self.ops.asarray(np.ascontiguousarray(part)) for part in columns]
-        self.eps = [self.ops.asarray(part) for part in eps]
+        self.other = [self.ops.asarray(part) for part in other]
 
     def evaluate(self):
-        losses = self.model.loss_and_gradient(self.x[0], self.eps[0])
+        losses = self._losses(0)
         gradients = self.model.gradients
         found = {name: self.ops.to_numpy(gradients[name]).copy() for name in gradients.names}
         return *(self.ops.to_numpy(part).copy() for part in losses), found
 
     def step(self, k):
-        losses = self.model.loss_and_gradient(self.x[k], self.eps[k])
+        losses = self._losses(k)
         self.adam.step(self.model.gradients)
         return losses
+
+    def _losses(self, k):
+        losses = self.model.loss_and_gradient(self.x[k], self.other[k])
+        return losses[:1] if is_classifier(self.model.config) else losses
 
 
 class Torch:
     """The PyTorch peer, eager or through `torch.compile`."""
 
-    def __init__(self, config, params, x, eps, threads, compiled=False):
+    def __init__(self, config, params, x, other, threads, compiled=False):
         import torch
 
+        from bench.peers.torch_classify import TorchClassifier
         from bench.peers.torch_draw import TorchDraw, Trainer
 
         torch.set_num_threads(threads)
         self.version = f"torch {torch.__version__}"
-        self.model = TorchDraw(params)
+        if is_classifier(config):
+            self.model = TorchClassifier(params, config.T)
+            other = other.argmax(1)
+        else:
+            self.model = TorchDraw(params)
+            other = other.swapaxes(2, 3).copy()
         self.trainer = Trainer(self.model, compiled=compiled)
         self.x = [torch.tensor(part) for part in x]
-        self.eps = [torch.tensor(part.transpose(0, 2, 1).copy()) for part in eps]
+        self.other = [torch.tensor(part) for part in other]
 
     def evaluate(self):
-        losses = self.trainer.backward(self.x[0], self.eps[0])
+        losses = self.trainer.backward(self.x[0], self.other[0])
         return *(part.numpy() for part in losses), self.model.to_mindraw(gradients=True)
 
     def step(self, k):
-        return self.trainer.step(self.x[k], self.eps[k])
+        return self.trainer.step(self.x[k], self.other[k])
 
 
 class TorchCompiled(Torch):
-    def __init__(self, config, params, x, eps, threads):
-        super().__init__(config, params, x, eps, threads, compiled=True)
+    def __init__(self, config, params, x, other, threads):
+        super().__init__(config, params, x, other, threads, compiled=True)
 
 
 class Jax:
     """The JAX peer, the whole step one `jax.jit`."""
 
-    def __init__(self, config, params, x, eps, threads):
+    def __init__(self, config, params, x, other, threads):
         import jax
 
-        from bench.peers import jax_draw
+        from bench.peers import jax_classify, jax_draw
 
         self.jax, self.peer = jax, jax_draw
+        self.losses = jax_draw.losses
+        if is_classifier(config):
+            # one function for one T: what jit is given must be equal from call to call
+            self.losses = partial(jax_classify.losses, T=config.T)
+            other = other.argmax(1)
+        else:
+            other = other.swapaxes(2, 3)
         self.version = f"jax {jax.__version__}"
         self.params = jax_draw.from_mindraw(params)
         self.state = jax_draw.adam_state(self.params)
         self.x = [jax.numpy.asarray(part) for part in x]
-        self.eps = [jax.numpy.asarray(part.transpose(0, 2, 1)) for part in eps]
+        self.other = [jax.numpy.asarray(part) for part in other]
 
     def evaluate(self):
-        evaluate = self.jax.jit(self.peer.loss_and_gradient)
-        losses, gradients = evaluate(self.params, self.x[0], self.eps[0])
+        evaluate = self.jax.jit(partial(self.peer.loss_and_gradient, losses=self.losses))
+        losses, gradients = evaluate(self.params, self.x[0], self.other[0])
         return *(np.array(part) for part in losses), self.peer.to_mindraw(gradients)
 
     def step(self, k):
         self.params, self.state, losses = self.peer.train_step(
-            self.params, self.state, self.x[k], self.eps[k]
+            self.params, self.state, self.x[k], self.other[k], losses=self.losses
         )
         return self.jax.block_until_ready((losses, self.params))[0]
 
@@ -118,7 +143,7 @@ class Sgemm:
 
     FLOPS = 2 * 2048.0**3
 
-    def __init__(self, config, params, x, eps, threads):
+    def __init__(self, config, params, x, other, threads):
         self.version = numpy_version()
         self.a, self.b = np.random.default_rng(0).random((2, 2048, 2048), np.float32)
         self.out = np.empty_like(self.a)
@@ -183,7 +208,7 @@ def peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def serve(connection, engine, config, params, x, eps, threads):
+def serve(connection, engine, config, params, x, other, threads):
     """Body of an engine's process: build it, then obey until told to stop.
 
     Sends ("ready", version, what `evaluate` returned) or ("absent", reason, None) first. Obeys
@@ -195,7 +220,7 @@ def serve(connection, engine, config, params, x, eps, threads):
     """
     bind_to_cores(threads)
     try:
-        runner = engine(config, params, x, eps, threads)
+        runner = engine(config, params, x, other, threads)
         first = runner.evaluate()
     except Exception as error:  # not installed, or no compiler for torch.compile: told in a line
         reason = str(error).strip().partition("\n")[0]

@@ -81,7 +81,8 @@ def agreement(found: dict) -> tuple[float, float]:
     for engine, (*other_losses, other_gradients) in others:
         if set(gradients) != set(other_gradients):
             raise SystemExit(f"{engine} and {first} disagree on the parameters' names")
-        for part, a, b in zip(("reconstruction", "latent"), losses, other_losses, strict=True):
+        parts = ("reconstruction", "latent") if len(losses) == 2 else ("classification",)
+        for part, a, b in zip(parts, losses, other_losses, strict=True):
             error = float(np.max(np.abs(a - b) / np.abs(a)))
             if not error <= TOLERANCE_LOSS:
                 raise SystemExit(f"{engine} and {first} disagree on the {part} loss: {error:.1e}")

@@ -113,12 +113,12 @@ def losses(p: dict[str, jax.Array], x, eps, unroll: int | bool = 1):
     return reconstruction.sum((1, 2, 3)), latent.sum(0)
 
 
-def loss_and_gradient(p, x, eps, unroll: int | bool = 1):
-    """(reconstruction, latent) per example and the gradient of the mean of their sum."""
+def loss_and_gradient(p, x, other, unroll: int | bool = 1, losses=losses):
+    """The parts of `losses` per example, and the gradient of the mean of their sum."""
 
     def objective(p):
-        reconstruction, latent = losses(p, x, eps, unroll)
-        return (reconstruction + latent).mean(), (reconstruction, latent)
+        each = losses(p, x, other, unroll=unroll)
+        return sum(each).mean(), each
 
     (_, each), gradient = jax.value_and_grad(objective, has_aux=True)(p)
     return each, gradient
@@ -130,19 +130,21 @@ def adam_state(p):
     return zeros(p), zeros(p), jnp.zeros((), jnp.int32)
 
 
-@partial(jax.jit, static_argnames="unroll", donate_argnums=(0, 1))
-def train_step(p, state, x, eps, lr=1e-3, clip=5.0, unroll: int | bool = 1):
+@partial(jax.jit, static_argnames=("unroll", "losses"), donate_argnums=(0, 1))
+def train_step(p, state, x, other, lr=1e-3, clip=5.0, unroll: int | bool = 1, losses=losses):
     """One update: forward, backward, clipping by global norm, Adam; one compiled program.
+
+    `losses(p, x, other, unroll=unroll)` is what is minimised, the noise of DRAW being the other.
 
     Returns
     -------
     p, state
         The new parameters and Adam state; the old ones are donated, so their buffers are reused.
-    losses : (B,), (B,)
-        Reconstruction and latent loss before the update, nats.
+    losses : tuple of (B,)
+        Before the update, nats.
     """
     beta1, beta2, tiny = 0.5, 0.999, 1e-8
-    each, g = loss_and_gradient(p, x, eps, unroll)
+    each, g = loss_and_gradient(p, x, other, unroll, losses)
     norm = jnp.sqrt(sum(jnp.vdot(a, a) for a in jax.tree.leaves(g)))
     g = jax.tree.map(lambda a: a * (clip / jnp.maximum(norm, clip)), g)
     m, v, count = state

@@ -201,7 +201,8 @@ class Trainer:
 
     Parameters
     ----------
-    model : TorchDraw
+    model : nn.Module
+        Its losses are a tuple of (B,), whose sum is minimised.
     compiled : bool
         Forward and backward through `torch.compile`.
     exact_clip : bool
@@ -210,7 +211,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: TorchDraw,
+        model: nn.Module,
         lr: float = 1e-3,
         clip: float = 5.0,
         compiled: bool = False,
@@ -224,16 +225,16 @@ class Trainer:
             self.parameters, lr=lr, betas=(0.5, 0.999), eps=1e-8, fused=True
         )
 
-    def backward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
-        """Set the gradients of the mean loss over the minibatch; the losses (B,), (B,), nats."""
+    def backward(self, x: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+        """Set the gradients of the mean loss over the minibatch; the losses, (B,) each, nats."""
         self.adam.zero_grad()
-        reconstruction, latent = self.forward(x, eps)
-        (reconstruction + latent).mean().backward()
-        return reconstruction.detach(), latent.detach()
+        losses = self.forward(x, other)
+        sum(losses).mean().backward()
+        return tuple(loss.detach() for loss in losses)
 
-    def step(self, x: Tensor, eps: Tensor, lr: float | None = None) -> tuple[Tensor, Tensor]:
-        """One update from x (B, C, H, W) and eps (T, B, z); the losses before it, nats."""
-        losses = self.backward(x, eps)
+    def step(self, x: Tensor, other: Tensor, lr: float | None = None) -> tuple[Tensor, ...]:
+        """One update from pictures and what else the model takes; the losses before it, nats."""
+        losses = self.backward(x, other)
         self.clip_by_norm(self.parameters, self.clip)
         if lr is not None:
             self.adam.param_groups[0]["lr"] = lr

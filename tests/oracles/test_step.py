@@ -12,6 +12,7 @@ import pytest
 from bench.configs import CONFIGS, flops_needed, make_problem
 from bench.engines import Mindraw
 from bench.step import agreement
+from mindraw.models.classify import ClassifierConfig
 from mindraw.models.draw import DrawConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "name, gflop",
-    [("noattn", 21.7), ("attn", 10.5), ("paper", 37.1), ("svhn", 137), ("cifar", 105)],
+    [
+        ("noattn", 21.7),
+        ("attn", 10.5),
+        ("paper", 37.1),
+        ("svhn", 137),
+        ("cifar", 105),
+        ("cluttered", 2.4),
+    ],
 )
 def test_products_needed(name, gflop):
     assert flops_needed(CONFIGS[name]) / 1e9 == pytest.approx(gflop, rel=0.015)
@@ -35,6 +43,10 @@ def test_products_needed_are_those_counted_by_hand():
     config = DrawConfig(H=1, W=1, T=1, h_enc=1, h_dec=1, z=1, read_n=1, write_n=1)
     weights = 3 * (16 + 8 + 2 + 1 + 5 + 5) - 8
     assert flops_needed(config, batch=1) == 2 * (weights + 11 + 6)
+    # two glimpses: W_u (4, 2) and the attention (5, 1) three times, but for the gradient of W_u's
+    # initial state; 5 products with filters each; once the softmax (3, 1)
+    config = ClassifierConfig(H=1, W=1, T=2, h=1, read_n=1, classes=3)
+    assert flops_needed(config, batch=1) == 2 * (3 * 2 * (8 + 5) - 4 + 2 * 5 + 3 * 3)
 
 
 def test_engines_that_disagree_are_not_timed():
@@ -50,7 +62,7 @@ def test_engines_that_disagree_are_not_timed():
         agreement({"a": results(), "b": results(slope=np.nan)})
 
 
-@pytest.mark.parametrize("name", ["noattn", "attn"])
+@pytest.mark.parametrize("name", ["noattn", "attn", "cluttered"])
 def test_a_short_bench_leaves_rows(tmp_path, name):
     file = tmp_path / "rows.json"
     command = [sys.executable, ROOT / "bench" / "step.py", "--configs", name]
@@ -65,7 +77,8 @@ def test_a_short_bench_leaves_rows(tmp_path, name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_what_a_step_holds_is_all_that_it_lays_out(name):
-    config = replace(CONFIGS[name], T=2, h_enc=9, h_dec=8)
+    sizes = {"h": 9} if name == "cluttered" else {"h_enc": 9, "h_dec": 8}
+    config = replace(CONFIGS[name], T=2, **sizes)
     engine = Mindraw(config, *make_problem(config, batch=3), threads=1)
     laid_out = {}
     for part in (engine.model.tape, *engine.model.shards):

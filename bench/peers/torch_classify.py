@@ -1,0 +1,120 @@
+"""The classifier of glimpses in PyTorch: gradients by autograd, batch first.
+
+Written as `torch_draw` is, with its LSTM, filterbanks and training step, and sharing no code with
+mindraw. Pictures are (B, C, H, W); names, shapes and values of the parameters are mindraw's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .torch_draw import Filterbank, lstm, read
+
+# mindraw's name of every parameter -> this module's.
+NAMES = {
+    "read.W": "attend.weight",
+    "read.b": "attend.bias",
+    "encoder.W_u": "encoder.weight",
+    "encoder.b": "encoder.bias",
+    "classify.W": "classify.weight",
+    "classify.b": "classify.bias",
+    "initial.h": "h_0",
+    "initial.glimpse": "first",
+}
+
+
+class TorchClassifier(nn.Module):
+    """T glimpses into an LSTM and a softmax; the sizes are read off the parameters.
+
+    Parameters
+    ----------
+    params : dict of str to np.ndarray
+        mindraw's parameters. The initial state is zero, and the first glimpse as the state says,
+        where learned ones are not among them.
+    glimpses : int
+        T.
+    dtype : torch.dtype
+    """
+
+    def __init__(
+        self, params: dict[str, np.ndarray], glimpses: int, dtype: torch.dtype = torch.float32
+    ):
+        super().__init__()
+        self.T, self.h = glimpses, params["classify.W"].shape[1]
+
+        def linear(weight: str) -> nn.Linear:
+            n_out, n_in = params[weight].shape
+            return nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)
+
+        self.attend, self.encoder = linear("read.W"), linear("encoder.W_u")
+        self.classify = linear("classify.W")
+        self.first = None
+        if "initial.glimpse" in params:
+            self.first = nn.Parameter(torch.zeros(5, dtype=dtype))
+        if "initial.h" in params:
+            self.h_0 = nn.Parameter(torch.zeros(self.h, dtype=dtype))
+        else:
+            self.register_buffer("h_0", torch.zeros(1, dtype=dtype), persistent=False)
+        own = {name: torch.tensor(value) for name, value in params.items()}
+        self.load_state_dict({NAMES[k]: v if ".W" in k else v.squeeze(1) for k, v in own.items()})
+
+    def to_mindraw(self, gradients: bool = False) -> dict[str, np.ndarray]:
+        """Copies of the parameters, or of their gradients, under mindraw's names and shapes."""
+        own = dict(self.named_parameters())
+        found = {ours: own[theirs] for ours, theirs in NAMES.items() if theirs in own}
+        # where T = 1 and the first glimpse is learned, no state is asked where to look
+        values = {
+            k: (torch.zeros_like(p) if p.grad is None else p.grad) if gradients else p.detach()
+            for k, p in found.items()
+        }
+        return {k: (v if ".W" in k else v[:, None]).numpy().copy() for k, v in values.items()}
+
+    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor]:
+        """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,)."""
+        B, C = x.shape[:2]
+        N = math.isqrt((self.encoder.in_features - self.h) // C)
+        filterbank = Filterbank(N, x)
+        h, cell = self.h_0.expand(B, self.h), x.new_zeros(B, self.h)
+        for t in range(self.T):
+            learned = t == 0 and self.first is not None
+            where = self.first.expand(B, 5) if learned else self.attend(h)
+            glimpse = read(x, *filterbank(where)).flatten(1)
+            h, cell = lstm(self.encoder, [glimpse, h], cell)
+        return (F.cross_entropy(self.classify(h), labels, reduction="none"),)
+
+
+def gradients(
+    params: dict[str, np.ndarray],
+    x: np.ndarray,
+    target: np.ndarray,
+    glimpses: int,
+    dtype: torch.dtype = torch.float64,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Losses and the gradient of their mean over the batch, for comparison with mindraw's.
+
+    Parameters
+    ----------
+    params : dict of str to np.ndarray
+        mindraw's parameters.
+    x : np.ndarray (B, C, H, W)
+    target : np.ndarray (B,) or (B, K)
+        Classes, or their probabilities.
+    glimpses : int
+        T.
+
+    Returns
+    -------
+    losses : np.ndarray (B,)
+        Nats.
+    gradients : dict of str to np.ndarray
+        By mindraw's names, in mindraw's shapes.
+    """
+    model = TorchClassifier(params, glimpses, dtype)
+    (losses,) = model(torch.tensor(x, dtype=dtype), torch.tensor(target))
+    losses.mean().backward()
+    return losses.detach().numpy(), model.to_mindraw(gradients=True)
