@@ -47,7 +47,7 @@ class Experiment(Options):
         The canvas and the hidden states before the first step.
     canvas : {"grey", "mean"}
         Where a learned first canvas starts: at 0, or at the mean of the training pictures.
-    glimpses : {"narrow", "broad"}
+    filters : {"narrow", "broad"}
         How attention starts: with filters one pixel wide, or as wide as they are apart.
     """
 
@@ -62,7 +62,7 @@ class Experiment(Options):
     write_n: int | None = None
     initial: Literal["learned", "zeros"] = "learned"
     canvas: Literal["grey", "mean"] = "grey"
-    glimpses: Literal["narrow", "broad"] = "narrow"
+    filters: Literal["narrow", "broad"] = "narrow"
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
@@ -70,8 +70,8 @@ class Experiment(Options):
         config = self.model_config((1, 28, 28))
         if self.canvas == "mean" and self.initial == "zeros":
             raise MindrawError("canvas mean is for a learned first canvas: give initial learned")
-        if self.glimpses == "broad" and not config.attention:
-            raise MindrawError("glimpses broad is for attention: give read_n and write_n")
+        if self.filters == "broad" and not config.attention:
+            raise MindrawError("filters broad is for attention: give read_n and write_n")
 
     def model_config(self, shape):
         """Return the model's configuration for images of `shape` (C, H, W)."""
@@ -95,7 +95,7 @@ class Experiment(Options):
         """Return the task, with a model to start from."""
         model = Draw(self.model_config(dataset.shape), ops, self.batch, self.threads)
         start = {}
-        if self.glimpses == "broad":
+        if self.filters == "broad":
             side = max(model.config.H, model.config.W)
             start["read"] = Aim.broad(self.read_n, side)
             start["write"] = Aim.broad(self.write_n, side)

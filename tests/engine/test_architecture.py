@@ -79,3 +79,9 @@ def test_the_import_is_light():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_an_experiment_is_one_file_and_its_data_another():
+    """As the README shows: nothing else in the package knows of a data set."""
+    naming = [path.name for path in FILES if "cifar10" in path.read_text()]
+    assert naming == ["cifar10.py"]

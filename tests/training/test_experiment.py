@@ -377,7 +377,7 @@ def test_a_start_from_the_mean_picture_is_closer(tiny, capsys):
     ("options", "sentence"),
     [
         (["--canvas", "mean", "--initial", "zeros"], "for a learned first canvas"),
-        (["--glimpses", "broad"], "for attention: give read_n and write_n"),
+        (["--filters", "broad"], "for attention: give read_n and write_n"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(capsys, tiny, options, sentence):
