@@ -11,13 +11,17 @@ import sys
 from mindraw.experiment import Experiment, main
 
 PRESETS = {
-    # the paper's glimpses with fewer steps
+    # the paper's glimpses with fewer steps, and a start from which they soon see something
     "quick": Experiment(
         name="mnist_attn",
         T=10,
         z=20,
         read_n=2,
         write_n=5,
+        canvas="mean",
+        filters="broad",
+        lr=0.003,
+        schedule="cosine",
         minibatches=6000,
         evaluate=1000,
     ),
