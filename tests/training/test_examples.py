@@ -117,9 +117,11 @@ def test_the_presets_make_sense(name):
     for preset in presets.values():
         preset.validate()
         assert preset.name == name and preset.dataset in data.names()
+    for preset in (presets["seed"], presets["paper"]):
         # what the replication used for all of its experiments, and the paper did not contradict
         assert (preset.batch, preset.lr, preset.beta1, preset.clip) == (100, 0.001, 0.5, 5.0)
         assert (preset.init_scale, preset.report, preset.binarise) == (0.05, 100, "none")
+        assert (preset.schedule, preset.canvas, preset.filters) == ("constant", "grey", "narrow")
     seed = presets["seed"]
     assert seed.initial == "zeros" and seed.minibatches == 10_000
     assert presets["paper"].initial == "learned"
