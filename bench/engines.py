@@ -158,6 +158,15 @@ class Sgemm:
 ENGINES = {"mindraw": Mindraw, "torch-eager": Torch, "torch-compile": TorchCompiled, "jax": Jax}
 
 
+#: With these set, a library would use kernels for another processor than the one it runs on.
+KERNEL_CHOICES = ("OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA")
+
+
+def choose_own_kernels() -> list[str]:
+    """Let processes started after this call choose their kernels; return what was unset."""
+    return [name for name in KERNEL_CHOICES if os.environ.pop(name, None) is not None]
+
+
 def limit_threads(threads: int) -> None:
     """Hold the processes started after this call to `threads` threads, whatever their library.
 

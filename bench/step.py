@@ -23,7 +23,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.configs import BATCH, CONFIGS, flops_needed, make_problem
-from bench.engines import ENGINES, Sgemm, available_cores, limit_threads, serve
+from bench.engines import ENGINES, Sgemm, available_cores, choose_own_kernels, limit_threads, serve
 
 # float32 against float32: losses relative to themselves, a gradient to its largest entry.
 TOLERANCE_LOSS, TOLERANCE_GRADIENT = 1e-5, 1e-4
@@ -236,6 +236,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
     options = parser.parse_args()
     limit_threads(options.threads)
+    for name in choose_own_kernels():
+        print(
+            f"{name} is set here; unset for the bench, so that every engine chooses its own kernels"
+        )
     rows = []
     for name in options.configs:
         engines = list(dict.fromkeys(options.engines))

@@ -1,6 +1,7 @@
 """The bench itself: what it counts, and that it refuses to time engines that disagree."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import engines
 from bench.configs import CONFIGS, flops_needed, make_problem
 from bench.engines import Mindraw
 from bench.step import agreement
@@ -87,3 +89,11 @@ def test_what_a_step_holds_is_all_that_it_lays_out(name):
                 owner = array if array.base is None else array.base
                 laid_out[id(owner)] = owner.nbytes
     assert engine.held == sum(laid_out.values())
+
+
+def test_no_engine_is_held_to_another_processors_kernels(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    for name in engines.KERNEL_CHOICES[1:]:
+        monkeypatch.delenv(name, raising=False)
+    assert engines.choose_own_kernels() == ["OPENBLAS_CORETYPE"]
+    assert "OPENBLAS_CORETYPE" not in os.environ and engines.choose_own_kernels() == []
