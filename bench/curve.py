@@ -64,8 +64,9 @@ def train_reference(
     one = dataclasses.replace(experiment, threads=1)
     start = one.build(dataset, get_backend("numpy")).model
     numbers = Adam(
-        start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip
-    )
+        start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip,
+        rates=experiment.rates(start),
+    )  # fmt: skip
     model = TorchModel(start, compiled)
     task = DrawTask(model, dataset, experiment.seed)
     plan = Plan(

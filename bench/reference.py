@@ -68,7 +68,7 @@ class TorchAdam:
     ----------
     model : TorchModel
     like : mindraw.optim.Adam
-        Gives the learning rate, the other numbers and the clip.
+        Gives the learning rates, the other numbers and the clip.
     """
 
     def __init__(self, model: TorchModel, like):
@@ -76,8 +76,17 @@ class TorchAdam:
         self._leaves = list(model.leaves.values())
         m, v = model.parameters.like(), model.parameters.like()
         self.m, self.v = m.flat, v.flat
+        # one group of parameters for each rate, as PyTorch has it
+        groups = {}
+        for name, leaf in model.leaves.items():
+            groups.setdefault(like.rates.get(name, 1.0), []).append(leaf)
+        self._rates = list(groups)
         self._adam = torch.optim.Adam(
-            self._leaves, lr=like.lr, betas=(like.beta1, like.beta2), eps=like.eps, fused=True
+            [{"params": leaves} for leaves in groups.values()],
+            lr=like.lr,
+            betas=(like.beta1, like.beta2),
+            eps=like.eps,
+            fused=True,
         )
         moments = zip(tensor_views(m).values(), tensor_views(v).values(), strict=True)
         for leaf, (exp_avg, exp_avg_sq) in zip(self._leaves, moments, strict=True):
@@ -88,7 +97,9 @@ class TorchAdam:
         """Clip the model's gradients by their global norm, and update."""
         self.count += 1
         clip_exactly(self._leaves, self.clip)
-        self._adam.param_groups[0]["lr"] = self.lr if lr is None else lr
+        lr = self.lr if lr is None else lr
+        for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
+            group["lr"] = rate * lr
         self._adam.step()
 
     def failed_step(self):

@@ -21,6 +21,8 @@ class Adam:
         The gradient counts clip / max(norm, clip) times, with its global Euclidean norm.
     workers : Workers or None
         Threads to share the vector out to.
+    rates : dict of str to float, or None
+        What the learning rate is multiplied by for the parameters named; 1 for the others.
 
     Attributes
     ----------
@@ -35,14 +37,24 @@ class Adam:
     """
 
     def __init__(
-        self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None
-    ):
+        self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None,
+        rates=None,
+    ):  # fmt: skip
         if not (math.isfinite(lr) and lr > 0):
             raise MindrawError(f"lr is {lr}: the learning rate must be positive")
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise MindrawError(f"beta1 is {beta1} and beta2 {beta2}: both must lie in [0, 1)")
         if not (eps > 0 and clip > 0):
             raise MindrawError(f"eps is {eps} and clip {clip}: both must be positive")
+        self.rates = dict(rates or {})
+        for name, rate in self.rates.items():
+            if name not in params.names:
+                raise MindrawError(
+                    f"there is no parameter {name!r} to give a rate: there are "
+                    + ", ".join(params.names)
+                )
+            if not (math.isfinite(rate) and rate > 0):
+                raise MindrawError(f"the rate of {name} is {rate}: it must be positive")
         self.params, self.ops = params, ops
         self.lr, self.beta1, self.beta2, self.eps, self.clip = lr, beta1, beta2, eps, clip
         self.workers = workers or Workers(1)
@@ -50,9 +62,24 @@ class Adam:
         self.m, self.v = ops.zeros((size,)), ops.zeros((size,))
         self.count = 0
         self._state = ops.zeros((2,))
-        self._ranges = split(size, self.workers.threads)
+        self._shares = self._share(size)
         block = getattr(ops.kernels, "BLOCK", 0)
-        self._work = [ops.empty((min(size, block),)) for _ in self._ranges]
+        self._work = [ops.empty((min(size, block),)) for _ in self._shares]
+
+    def _share(self, size):
+        """List for each thread its ranges of the flat vector, each with one rate."""
+        runs, start = [], 0  # neighbours of the same rate are one run
+        for name, shape in self.params.shapes.items():
+            stop, rate = start + math.prod(shape), self.rates.get(name, 1.0)
+            if runs and runs[-1][2] == rate:
+                start = runs.pop()[0]
+            runs.append((start, stop, rate))
+            start = stop
+        shares = []
+        for part in split(size, self.workers.threads):
+            clipped = [(max(lo, part.start), min(hi, part.stop), rate) for lo, hi, rate in runs]
+            shares.append([(slice(lo, hi), rate) for lo, hi, rate in clipped if lo < hi])
+        return shares
 
     def step(self, gradients, lr=None):
         """Clip and update, without reading anything to the host.
@@ -69,15 +96,17 @@ class Adam:
         kernels, g = self.ops.kernels, gradients.flat
         kernels.gradient_norm(self._state, g, self.count)
 
-        def update(k):
-            part = self._ranges[k]
-            kernels.adam(
-                self.params.flat[part], self.m[part], self.v[part], self._work[k], g[part],
-                self._state, self.clip, self.lr if lr is None else lr,
-                self.beta1, self.beta2, self.eps, self.count,
-            )  # fmt: skip
+        lr = self.lr if lr is None else lr
 
-        self.workers.run(update, range(len(self._ranges)))
+        def update(k):
+            for part, rate in self._shares[k]:
+                kernels.adam(
+                    self.params.flat[part], self.m[part], self.v[part], self._work[k], g[part],
+                    self._state, self.clip, rate * lr,
+                    self.beta1, self.beta2, self.eps, self.count,
+                )  # fmt: skip
+
+        self.workers.run(update, range(len(self._shares)))
 
     def failed_step(self):
         """Return the number of the first update that was not finite, or None; reads the device."""

@@ -72,6 +72,8 @@ class Experiment(Options):
             raise MindrawError("canvas mean is for a learned first canvas: give initial learned")
         if self.filters == "broad" and not config.attention:
             raise MindrawError("filters broad is for attention: give read_n and write_n")
+        if self.aim_rate != 1 and not config.attention:
+            raise MindrawError("aim_rate is for attention: give read_n and write_n")
 
     def model_config(self, shape):
         """Return the model's configuration for images of `shape` (C, H, W)."""

@@ -43,6 +43,8 @@ class Options:
         Epochs between two such times.
     lr_warmup : int
         Minibatches over which the rate first rises to what the schedule says.
+    aim_rate : float
+        What the learning rate is multiplied by for the parameters that say where to look.
     beta1 : float
         Adam's beta1.
     clip : float
@@ -81,6 +83,7 @@ class Options:
     lr_decay: float = 0.985
     lr_decay_every: float = 0.04
     lr_warmup: int = 0
+    aim_rate: float = 1.0
     beta1: float = 0.5
     clip: float = 5.0
     minibatches: int | None = None
@@ -118,7 +121,7 @@ class Options:
                 raise MindrawError(
                     f"{name} is {value!r}: it must be a whole number of at least {least}"
                 )
-        self.require_positive("init_scale", "lr", "clip", "lr_decay", "lr_decay_every")
+        self.require_positive("init_scale", "lr", "aim_rate", "clip", "lr_decay", "lr_decay_every")
         if not (isinstance(self.beta1, int | float) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
         if not (isinstance(self.lr_floor, int | float) and 0 <= self.lr_floor <= self.lr):
@@ -149,6 +152,10 @@ class Options:
         else:
             rates = optim.constant(self.lr)
         return optim.warmed(rates, self.lr_warmup) if self.lr_warmup else rates
+
+    def rates(self, model):
+        """Return what the learning rate is multiplied by, for the parameters where it is not 1."""
+        return {} if self.aim_rate == 1 else dict.fromkeys(model.aiming, self.aim_rate)
 
     # ---------------------------------------------------------------- what an experiment is
 

@@ -18,6 +18,9 @@ class AttentiveCanvas:
     ops : Backend
     """
 
+    #: Parameters that say where to look.
+    aiming = ("read.W", "read.b", "attend.W", "attend.b")
+
     def __init__(self, config, ops):
         self.config, self.ops = config, ops
         H, W, C = config.H, config.W, config.C

@@ -237,6 +237,12 @@ class Classifier(Model):
             shapes["initial.glimpse"] = (5, 1)  # in place of read.W h_0 + read.b
         return shapes
 
+    @property
+    def aiming(self):
+        """Names of the parameters that say where to look."""
+        first = ("initial.glimpse",) if self.config.first == "learned" else ()
+        return ("read.W", "read.b", *first)
+
     def initialise(self, seed, scale=0.05, aim=None, first=None, forget=0.0):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
 

@@ -148,6 +148,11 @@ class Draw(Model):
             shapes["initial.h_dec"] = (h_dec, 1)
         return shapes
 
+    @property
+    def aiming(self):
+        """Names of the parameters that say where to look; none without attention."""
+        return self.canvas.aiming
+
     def initialise(self, seed, scale=0.05, read=None, write=None, canvas=None):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
 

@@ -10,7 +10,8 @@ from ..parallel import Workers, default_threads, split
 class Model:
     """A model for minibatches of one size, which one thread or several work on.
 
-    A subclass lays out `parameters` and `gradients`, both `Params`.
+    A subclass lays out `parameters` and `gradients`, both `Params`, and names in `aiming` those
+    of them that say where to look.
 
     Parameters
     ----------

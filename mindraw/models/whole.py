@@ -17,6 +17,9 @@ class WholeCanvas:
     ops : Backend
     """
 
+    #: Nothing says where to look.
+    aiming = ()
+
     def __init__(self, config, ops):
         self.config, self.ops = config, ops
         self.R = config.D

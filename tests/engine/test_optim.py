@@ -20,7 +20,7 @@ def build(dtype="float64", threads=1, **kwargs):
 
 def gradient(optimizer, seed, scale=1.0):
     g = optimizer.params.like()
-    g.load(scale * np.random.default_rng(seed).standard_normal(SIZE))
+    g.load(scale * np.random.default_rng(seed).standard_normal(g.flat.size))
     return g
 
 
@@ -48,6 +48,30 @@ def test_threads_change_nothing():
         one.step(gradient(one, t))
         two.step(gradient(two, t))
     assert np.array_equal(one.params.flat, two.params.flat)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_some_parameters_learn_at_another_rate(threads):
+    ops = get_backend("numpy", "float64")
+    shapes = {"a.W": (7, 5), "a.b": (7, 1), "c.W": (3, 7), "d.W": (2, 2)}
+    params = Params(shapes, ops)
+    params.load(np.random.default_rng(0).standard_normal(params.flat.size))
+    before = {name: value.copy() for name, value in params.to_dict().items()}
+    rates = {"a.b": 0.1, "c.W": 0.1, "d.W": 3.0}
+    optimizer = Adam(params, ops, lr=0.01, workers=Workers(threads), rates=rates)
+    optimizer.step(gradient(optimizer, 1))
+    for name in shapes:  # the first update of Adam is lr everywhere
+        moved = np.abs(params[name] - before[name])
+        np.testing.assert_allclose(moved, 0.01 * rates.get(name, 1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rates", "sentence"),
+    [({"b.W": 0.1}, "no parameter 'b.W'.*a.W"), ({"a.W": 0.0}, "rate of a.W is 0.0")],
+)
+def test_rates_that_make_no_sense_are_refused(rates, sentence):
+    with pytest.raises(MindrawError, match=sentence):
+        build(rates=rates)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
