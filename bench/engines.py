@@ -3,7 +3,8 @@
 An engine has `version`, `evaluate()`, which returns the losses, (B,) each, and the gradients under
 mindraw's names for the first minibatch, and `step(k)`, which trains on minibatch k, has
 finished when it returns, and returns the losses before the update. Libraries are imported inside:
-each engine lives in its own process, which sees only its own thread pool.
+each engine lives in its own process, which sees only its own thread pool. The peers' `project_once`
+lets them, too, multiply x by the encoder's weights once per minibatch.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def numpy_version() -> str:
 class Mindraw:
     """The hand-written engine on NumPy."""
 
-    def __init__(self, config, params, x, other, threads):
+    def __init__(self, config, params, x, other, threads, project_once=False):
         from mindraw.backend import get_backend
         from mindraw.optim import Adam
 
@@ -73,7 +74,7 @@ class Mindraw:
 class Torch:
     """The PyTorch peer, eager or through `torch.compile`."""
 
-    def __init__(self, config, params, x, other, threads, compiled=False):
+    def __init__(self, config, params, x, other, threads, project_once=False, compiled=False):
         import torch
 
         from bench.peers.torch_classify import TorchClassifier
@@ -85,7 +86,7 @@ class Torch:
             self.model = TorchClassifier(params, config.T)
             other = other.argmax(1)
         else:
-            self.model = TorchDraw(params)
+            self.model = TorchDraw(params, project_once=project_once)
             other = other.swapaxes(2, 3).copy()
         self.trainer = Trainer(self.model, compiled=compiled)
         self.x = [torch.tensor(part) for part in x]
@@ -100,14 +101,14 @@ class Torch:
 
 
 class TorchCompiled(Torch):
-    def __init__(self, config, params, x, other, threads):
-        super().__init__(config, params, x, other, threads, compiled=True)
+    def __init__(self, config, params, x, other, threads, project_once=False):
+        super().__init__(config, params, x, other, threads, project_once, compiled=True)
 
 
 class Jax:
     """The JAX peer, the whole step one `jax.jit`."""
 
-    def __init__(self, config, params, x, other, threads):
+    def __init__(self, config, params, x, other, threads, project_once=False):
         import jax
 
         from bench.peers import jax_classify, jax_draw
@@ -121,7 +122,7 @@ class Jax:
         else:
             other = other.swapaxes(2, 3)
         self.version = f"jax {jax.__version__}"
-        self.params = jax_draw.from_mindraw(params)
+        self.params = jax_draw.from_mindraw(params, project_once=project_once)
         self.state = jax_draw.adam_state(self.params)
         self.x = [jax.numpy.asarray(part) for part in x]
         self.other = [jax.numpy.asarray(part) for part in other]
@@ -143,7 +144,7 @@ class Sgemm:
 
     FLOPS = 2 * 2048.0**3
 
-    def __init__(self, config, params, x, other, threads):
+    def __init__(self, config, params, x, other, threads, project_once=False):
         self.version = numpy_version()
         self.a, self.b = np.random.default_rng(0).random((2, 2048, 2048), np.float32)
         self.out = np.empty_like(self.a)
@@ -217,7 +218,7 @@ def peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def serve(connection, engine, config, params, x, other, threads):
+def serve(connection, engine, config, params, x, other, threads, project_once):
     """Body of an engine's process: build it, then obey until told to stop.
 
     Sends ("ready", version, what `evaluate` returned) or ("absent", reason, None) first. Obeys
@@ -229,7 +230,7 @@ def serve(connection, engine, config, params, x, other, threads):
     """
     bind_to_cores(threads)
     try:
-        runner = engine(config, params, x, other, threads)
+        runner = engine(config, params, x, other, threads, project_once)
         first = runner.evaluate()
     except Exception as error:  # not installed, or no compiler for torch.compile: told in a line
         reason = str(error).strip().partition("\n")[0]

@@ -34,10 +34,10 @@ PAUSE = 0.3  # seconds; OpenMP and OpenBLAS threads stop spinning within 0.2
 class Process:
     """One engine in a process of its own, spoken to through a pipe."""
 
-    def __init__(self, engine, config, problem, threads):
+    def __init__(self, engine, config, problem, threads, project_once=False):
         context = multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
-        arguments = (there, engine, config, *problem, threads)
+        arguments = (there, engine, config, *problem, threads, project_once)
         self.process = context.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         there.close()
@@ -95,13 +95,15 @@ def agreement(found: dict) -> tuple[float, float]:
     return worst_loss, worst_gradient
 
 
-def run_config(name: str, engines: list[str], rounds: int, steps: int, threads: int) -> list[dict]:
+def run_config(
+    name: str, engines: list[str], rounds: int, steps: int, threads: int, project_once: bool
+) -> list[dict]:
     """Check and time the engines on one configuration; one row per engine."""
     config = CONFIGS[name]
     problem = make_problem(config)
     running = {}
     for engine in engines:
-        process = Process(ENGINES[engine], config, problem, threads)
+        process = Process(ENGINES[engine], config, problem, threads, project_once)
         if process.state == "ready":
             running[engine] = process
         elif engine == "mindraw":
@@ -164,6 +166,7 @@ def run_config(name: str, engines: list[str], rounds: int, steps: int, threads: 
                 "threads": threads,
                 "rounds": rounds,
                 "steps": steps,
+                "peers_project_once": project_once,
                 "version": running[engine].version,
                 "python": platform.python_version(),
                 "machine": machine(),
@@ -209,6 +212,9 @@ def print_table(rows: list[dict]) -> None:
         "peak: largest resident memory, libraries included; held: what the engine lays out for a "
         "step (activations and their gradients)"
     )
+    if any(row["config"] == "noattn" for row in rows):
+        how = "once per minibatch, as mindraw does" if first["peers_project_once"] else "every step"
+        print(f"noattn: the others multiply x by the encoder's weights {how}")
     for name in dict.fromkeys(row["config"] for row in rows):
         r = next(row for row in rows if row["config"] == name)
         print(
@@ -233,6 +239,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=at_least_one, default=10)
     parser.add_argument("--steps", type=at_least_one, default=5, help="timed steps per turn")
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument(
+        "--project-once", action="store_true",
+        help="without attention, let the others too multiply x by its weights once per minibatch; "
+        "as the paper writes it, they read [x, x_hat, h_enc, h_dec] at every step",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
     options = parser.parse_args()
     limit_threads(options.threads)
@@ -243,7 +254,9 @@ def main() -> None:
     rows = []
     for name in options.configs:
         engines = list(dict.fromkeys(options.engines))
-        rows += run_config(name, engines, options.rounds, options.steps, options.threads)
+        rows += run_config(
+            name, engines, options.rounds, options.steps, options.threads, options.project_once
+        )
     print_table(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")

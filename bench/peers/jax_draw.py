@@ -16,14 +16,28 @@ from jax import lax
 from jax import numpy as jnp
 
 
-def from_mindraw(params: dict[str, np.ndarray], dtype=jnp.float32) -> dict[str, jax.Array]:
-    """mindraw's parameters as JAX arrays, columns (n, 1) as vectors (n,)."""
+def from_mindraw(
+    params: dict[str, np.ndarray], dtype=jnp.float32, project_once: bool = True
+) -> dict[str, jax.Array]:
+    """mindraw's parameters as JAX arrays, columns (n, 1) as vectors (n,).
+
+    Without `project_once`, the encoder's weights for x join the others: it then reads
+    [x, x_hat, h_enc, h_dec] at every step, as the paper writes it.
+    """
+    if "encoder.W_x" in params and not project_once:
+        params = dict(params)
+        both = params.pop("encoder.W_x"), params["encoder.W_u"]
+        params["encoder.W_u"] = np.hstack(both)
     return {k: jnp.asarray(v if ".W" in k else v[:, 0], dtype) for k, v in params.items()}
 
 
 def to_mindraw(params: dict[str, jax.Array]) -> dict[str, np.ndarray]:
     """The inverse of `from_mindraw`."""
-    return {k: np.array(v if ".W" in k else v[:, None]) for k, v in params.items()}
+    found = {k: np.array(v if ".W" in k else v[:, None]) for k, v in params.items()}
+    if "read.W" not in found and "encoder.W_x" not in found:
+        both, D = found["encoder.W_u"], len(found["write.W"])
+        found["encoder.W_x"], found["encoder.W_u"] = both[:, :D], both[:, D:]
+    return found
 
 
 def lstm(a, cell):
@@ -78,8 +92,10 @@ def losses(p: dict[str, jax.Array], x, eps, unroll: int | bool = 1):
         read_n = math.isqrt((p["encoder.W_u"].shape[1] - h_enc - h_dec) // (2 * C))
         write_n = math.isqrt(written // C)
         constant = p["encoder.b"]
-    else:  # x is the same at every step
+    elif project_once := "encoder.W_x" in p:
         constant = x.reshape(B, -1) @ p["encoder.W_x"].T + p["encoder.b"]
+    else:
+        constant = p["encoder.b"]
 
     def step(carry, eps_t):
         c, h_enc, cell_enc, h_dec, cell_dec = carry
@@ -88,7 +104,7 @@ def losses(p: dict[str, jax.Array], x, eps, unroll: int | bool = 1):
             filters = filterbank(h_dec @ p["read.W"].T + p["read.b"], read_n, H, W)
             r = [read(x, *filters), read(x_hat, *filters)]
         else:
-            r = [x_hat.reshape(B, -1)]
+            r = [x_hat.reshape(B, -1)] if project_once else [x.reshape(B, -1), x_hat.reshape(B, -1)]
         u = jnp.concatenate([*r, h_enc, h_dec], 1)
         h_enc, cell_enc = lstm(u @ p["encoder.W_u"].T + constant, cell_enc)
         mu, log_sigma = jnp.split(h_enc @ p["latent.W"].T + p["latent.b"], 2, axis=1)

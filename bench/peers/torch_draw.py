@@ -98,10 +98,19 @@ class TorchDraw(nn.Module):
         mindraw's parameters. Attention and learned initial states are there if theirs are among
         them; without learned ones the initial states are zero.
     dtype : torch.dtype
+    project_once : bool
+        Without attention, multiply x by its weights once for all steps, as mindraw does; otherwise
+        the encoder reads [x, x_hat, h_enc, h_dec] at every step, as the paper writes it.
     """
 
-    def __init__(self, params: dict[str, np.ndarray], dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        params: dict[str, np.ndarray],
+        dtype: torch.dtype = torch.float32,
+        project_once: bool = True,
+    ):
         super().__init__()
+        self.merged = "encoder.W_x" in params and not project_once
         self.h_dec, self.h_enc = params["write.W"].shape[1], params["latent.W"].shape[1]
         self.attention = "read.W" in params
 
@@ -109,10 +118,12 @@ class TorchDraw(nn.Module):
             n_out, n_in = params[weight].shape
             return nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias, dtype=dtype)
 
+        params = self._own(params)
+
         if self.attention:
             self.attend_read = linear("read.W")
             self.attend_write = linear("attend.W")
-        else:
+        elif not self.merged:
             self.project_x = linear("encoder.W_x", bias=False)
         self.encoder = linear("encoder.W_u")
         self.latent = linear("latent.W")
@@ -124,10 +135,21 @@ class TorchDraw(nn.Module):
                 self.register_parameter(f"{name}_0", nn.Parameter(state))
             else:
                 self.register_buffer(f"{name}_0", torch.zeros(1, dtype=dtype), persistent=False)
-        self.load(params)
+        self._set(params)
+
+    def _own(self, params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """mindraw's parameters, with the encoder's two weights side by side where they are one."""
+        if not self.merged:
+            return params
+        own = {name: value for name, value in params.items() if name != "encoder.W_x"}
+        own["encoder.W_u"] = np.hstack([params["encoder.W_x"], params["encoder.W_u"]])
+        return own
 
     def load(self, params: dict[str, np.ndarray]) -> None:
         """Set every parameter from mindraw's dictionary; a missing or surplus name is an error."""
+        self._set(self._own(params))
+
+    def _set(self, params: dict[str, np.ndarray]) -> None:
         own = {name: torch.tensor(value) for name, value in params.items()}
         self.load_state_dict({NAMES[k]: v if ".W" in k else v.squeeze(1) for k, v in own.items()})
 
@@ -136,7 +158,11 @@ class TorchDraw(nn.Module):
         own = dict(self.named_parameters())
         found = {ours: own[theirs] for ours, theirs in NAMES.items() if theirs in own}
         values = {k: p.grad if gradients else p.detach() for k, p in found.items()}
-        return {k: (v if ".W" in k else v[:, None]).numpy().copy() for k, v in values.items()}
+        found = {k: (v if ".W" in k else v[:, None]).numpy().copy() for k, v in values.items()}
+        if self.merged:
+            both, D = found["encoder.W_u"], len(found["write.W"])
+            found["encoder.W_x"], found["encoder.W_u"] = both[:, :D], both[:, D:]
+        return found
 
     def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruction (B,) and latent loss (B,) in nats.
@@ -157,7 +183,7 @@ class TorchDraw(nn.Module):
             from_x = 0.0
         else:
             x = x.flatten(1)
-            from_x = self.project_x(x)  # x is the same at every step
+            from_x = 0.0 if self.merged else self.project_x(x)
         c = self.c_0.expand(B, x[0].numel()).view_as(x)
         h_enc, h_dec = self.h_enc_0.expand(B, self.h_enc), self.h_dec_0.expand(B, self.h_dec)
         cell_enc, cell_dec = x.new_zeros(B, self.h_enc), x.new_zeros(B, self.h_dec)
@@ -168,7 +194,7 @@ class TorchDraw(nn.Module):
                 filters = read_bank(self.attend_read(h_dec))
                 r = [read(image, *filters).flatten(1) for image in (x, x_hat)]
             else:
-                r = [x_hat]
+                r = [x, x_hat] if self.merged else [x_hat]
             h_enc, cell_enc = lstm(self.encoder, [*r, h_enc, h_dec], cell_enc, from_x)
             mu, log_sigma = self.latent(h_enc).chunk(2, 1)
             sigma = torch.exp(log_sigma)

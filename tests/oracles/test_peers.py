@@ -90,6 +90,30 @@ def test_losses_and_gradients_are_those_of_autograd(case):
     compare(model, x, eps, *expected, 1e-10)
 
 
+def test_peers_that_read_x_at_every_step_compute_the_same():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    from bench.peers.torch_draw import TorchDraw, Trainer
+
+    model, x, eps = make(CONFIG, 6)
+    params = model.parameters.to_dict()
+    peer = TorchDraw(params, torch.float64, project_once=False)
+    assert peer.encoder.in_features == 2 * CONFIG.D + CONFIG.h_enc + CONFIG.h_dec
+    arguments = torch.tensor(images(CONFIG, x)), torch.tensor(eps).transpose(1, 2)
+    losses = [part.numpy() for part in Trainer(peer).backward(*arguments)]
+    compare(model, x, eps, losses, peer.to_mindraw(gradients=True), 1e-10)
+    assert all(np.array_equal(params[name], peer.to_mindraw()[name]) for name in params)
+
+    jax = pytest.importorskip("jax", exc_type=ImportError)
+    from bench.peers import jax_draw
+
+    with jax.enable_x64(True):
+        own = jax_draw.from_mindraw(params, "float64", project_once=False)
+        assert own["encoder.W_u"].shape[1] == peer.encoder.in_features and "encoder.W_x" not in own
+        arguments = images(CONFIG, x), eps.swapaxes(1, 2)
+        losses, gradients = jax.jit(jax_draw.loss_and_gradient)(own, *arguments)
+        compare(model, x, eps, losses, jax_draw.to_mindraw(gradients), 1e-10)
+
+
 @pytest.mark.parametrize("config, batch", ATTENTIVE_CASES, ids=describe)
 def test_attention_has_the_losses_and_gradients_of_autograd(config, batch):
     peer = pytest.importorskip("bench.peers.torch_draw", exc_type=ImportError)
