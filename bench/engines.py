@@ -46,7 +46,13 @@ class Mindraw:
         self.ops = get_backend("numpy")
         self.version = numpy_version()
         self.model = build(config, self.ops, x.shape[1], threads)
-        owned = [self.model.tape.inputs, *(shard.du for shard in self.model.shards)]
+        owned = [
+            self.model.tape.inputs,
+            *(
+                shard.dcell_dec if not is_classifier(config) else shard.dcell
+                for shard in self.model.shards
+            ),
+        ]
         self.held = sum(array.base.nbytes for array in owned)  # each a view into all of its owner's
         names = self.model.parameters.names
         self.model.parameters.load(np.concatenate([params[name].ravel() for name in names]))

@@ -33,7 +33,7 @@ class Params:
         self.shapes = dict(shapes)
         self.names = tuple(self.shapes)
         sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.flat = ops.zeros((sum(sizes),))
+        self.flat = ops.shared((sum(sizes),))
         self._views = {}
         offset = 0
         for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
@@ -100,7 +100,7 @@ def carve(ops, shapes):
     """
     align = max(1, 64 // ops.dtype.itemsize)
     padded = {name: -(-math.prod(shape) // align) * align for name, shape in shapes.items()}
-    flat = ops.zeros((sum(padded.values()),))
+    flat = ops.shared((sum(padded.values()),))
     views, offset = SimpleNamespace(), 0
     for name, shape in shapes.items():
         setattr(views, name, flat[offset : offset + math.prod(shape)].reshape(shape))

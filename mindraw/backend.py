@@ -10,6 +10,7 @@ import importlib.util
 import numpy as np
 
 from .errors import MindrawError
+from .team import shared_zeros
 
 NAMES = ("numpy", "cupy", "auto")
 #: float32 is for work, float64 for checks, complex128 for the complex step.
@@ -45,6 +46,10 @@ class Backend:
     def zeros(self, shape):
         """Return an array of zeros of `shape` in the backend's dtype."""
         return self.xp.zeros(shape, self.dtype)
+
+    def shared(self, shape):
+        """Return zeros that the processes of a team share; on a device there is only one."""
+        return shared_zeros(shape, self.dtype) if self.xp is np else self.zeros(shape)
 
     def asarray(self, array):
         """Copy a NumPy array to the device, in the backend's dtype.

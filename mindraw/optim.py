@@ -20,7 +20,7 @@ class Adam:
     clip : float
         The gradient counts clip / max(norm, clip) times, with its global Euclidean norm.
     workers : Workers or None
-        Threads to share the vector out to.
+        Processes to share the vector out to.
     rates : dict of str to float, or None
         What the learning rate is multiplied by for the parameters named; 1 for the others.
 
@@ -59,15 +59,14 @@ class Adam:
         self.lr, self.beta1, self.beta2, self.eps, self.clip = lr, beta1, beta2, eps, clip
         self.workers = workers or Workers(1)
         size = params.flat.shape[0]
-        self.m, self.v = ops.zeros((size,)), ops.zeros((size,))
+        self.m, self.v = ops.shared((size,)), ops.shared((size,))
         self.count = 0
-        self._state = ops.zeros((2,))
-        self._shares = self._share(size)
-        block = getattr(ops.kernels, "BLOCK", 0)
-        self._work = [ops.empty((min(size, block),)) for _ in self._shares]
+        self._gradients = None
+        self._state = ops.shared((2,))
+        self._shares = self._share(size, getattr(ops.kernels, "BLOCK", 0))
 
-    def _share(self, size):
-        """List for each thread its ranges of the flat vector, each with one rate."""
+    def _share(self, size, block):
+        """List for each process its ranges of the flat vector, each with one rate, and its work."""
         runs, start = [], 0  # neighbours of the same rate are one run
         for name, shape in self.params.shapes.items():
             stop, rate = start + math.prod(shape), self.rates.get(name, 1.0)
@@ -78,7 +77,8 @@ class Adam:
         shares = []
         for part in split(size, self.workers.threads):
             clipped = [(max(lo, part.start), min(hi, part.stop), rate) for lo, hi, rate in runs]
-            shares.append([(slice(lo, hi), rate) for lo, hi, rate in clipped if lo < hi])
+            parts = [(slice(lo, hi), rate) for lo, hi, rate in clipped if lo < hi]
+            shares.append((parts, self.ops.empty((min(size, block),))))
         return shares
 
     def step(self, gradients, lr=None):
@@ -93,20 +93,21 @@ class Adam:
         lr : float or None
         """
         self.count += 1
-        kernels, g = self.ops.kernels, gradients.flat
-        kernels.gradient_norm(self._state, g, self.count)
-
+        self.ops.kernels.gradient_norm(self._state, gradients.flat, self.count)
+        if gradients is not self._gradients:
+            self._gradients = gradients
+            self.workers.forget()
         lr = self.lr if lr is None else lr
+        self.workers.together(self._update, self._shares, lr, self.count)
 
-        def update(k):
-            for part, rate in self._shares[k]:
-                kernels.adam(
-                    self.params.flat[part], self.m[part], self.v[part], self._work[k], g[part],
-                    self._state, self.clip, rate * lr,
-                    self.beta1, self.beta2, self.eps, self.count,
-                )  # fmt: skip
-
-        self.workers.run(update, range(len(self._shares)))
+    def _update(self, share, meet, lr, count):
+        parts, work = share
+        for part, rate in parts:
+            self.ops.kernels.adam(
+                self.params.flat[part], self.m[part], self.v[part], work,
+                self._gradients.flat[part], self._state, self.clip, rate * lr,
+                self.beta1, self.beta2, self.eps, count,
+            )  # fmt: skip
 
     def failed_step(self):
         """Return the number of the first update that was not finite, or None; reads the device."""

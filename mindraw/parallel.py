@@ -1,37 +1,37 @@
-"""The minibatch in shards, one per thread, each calling a single-threaded BLAS.
+"""A minibatch's work in shares, one per core, each calling a single-threaded BLAS.
 
-The time loop is a chain of small products: splitting each of them over threads
-synchronises twice per product. Splitting the batch instead synchronises twice per
-minibatch, and shares out the element-wise work as well.
+The time loop is a chain of products that share their matrices between all examples. Each process
+of a team owns some units of every layer, and so some rows of every matrix: it reads a matrix's rows
+once for the whole minibatch, in large products, and works element by element on contiguous memory
+that no other touches. Where it needs what the others computed, they meet.
 """
 
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
+import weakref
 from contextlib import nullcontext
 
 from .errors import MindrawError
+from .team import Team, can_fork
 
-#: Fewer columns than this in a shard and its products run far below their peak rate.
-SMALLEST_SHARD = 25
+#: With fewer examples than this for each process, waiting costs more than sharing gains.
+SMALLEST_SHARE = 25
+#: Products run fastest on rows in multiples of this.
+ROWS = 4
 
 
 def split(n, parts):
-    """Split range(n) into at most `parts` slices of nearly equal, non-zero length."""
-    parts = max(1, min(n, parts))
-    edges = [n * k // parts for k in range(parts + 1)]
+    """Split range(n) into `parts` slices of nearly equal length; with n < parts some are empty."""
+    step = ROWS if n >= 4 * ROWS * parts else 1
+    edges = [min(n, round(n * k / (parts * step)) * step) for k in range(parts)] + [n]
     return [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
 
 
 def default_threads(batch):
-    """Return how many threads suit a minibatch of `batch` on this machine."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        cores = os.cpu_count() or 1
-    if _controller() is None:
+    """Return how many processes suit a minibatch of `batch` on this machine."""
+    if not can_fork() or _controller() is None:
         return 1
-    return max(1, min(cores, batch // SMALLEST_SHARD))
+    return max(1, min(len(os.sched_getaffinity(0)), batch // SMALLEST_SHARE))
 
 
 def _controller():
@@ -43,18 +43,18 @@ def _controller():
 
 
 class Workers:
-    """Run tasks side by side, with BLAS held to one thread in each.
+    """Run the shares of a task side by side, with BLAS held to one thread in each.
 
     Parameters
     ----------
     threads : int
-        1 runs the tasks in turn in the calling thread.
+        How many processes; 1 works in the calling one alone.
 
     Raises
     ------
     MindrawError
-        If more than one thread is asked for and threadpoolctl is not installed:
-        without it the threads of BLAS and ours would fight over the cores.
+        If more than one is asked for where processes cannot be forked, or without threadpoolctl:
+        the threads of BLAS and our processes would fight over the cores.
     """
 
     def __init__(self, threads):
@@ -62,33 +62,81 @@ class Workers:
             raise MindrawError(f"threads is {threads}: it must be 1 or more")
         self.threads = threads
         self._blas = _controller()
+        if threads > 1 and not can_fork():
+            raise MindrawError(
+                f"{threads} threads need a system that can fork processes, such as Linux: "
+                "use threads=1"
+            )
         if threads > 1 and self._blas is None:
             raise MindrawError(
                 f"{threads} threads need threadpoolctl: pip install threadpoolctl, or use threads=1"
             )
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._team, self._tasks = None, []
 
     def single_threaded_blas(self):
-        """Return a context manager in which every BLAS call uses one thread."""
-        if self._blas is None:
+        """Return a context manager in which every BLAS call uses one thread.
+
+        Where no team can be forked, BLAS keeps its own threads: they are all there are.
+        """
+        if self._blas is None or not can_fork():
             return nullcontext()
         return self._blas.limit(limits=1, user_api="blas")
 
-    def run(self, function, items):
-        """Call ``function(item)`` for every item, at most `threads` at a time.
+    def together(self, method, shares, *arguments):
+        """Call ``method(share, meet, *arguments)`` for every share, all at the same time.
 
-        The first item runs in the calling thread. Returns when all are done and
-        raises the first exception, if any.
+        Each calls ``meet()`` equally often; it returns when all have. The processes know what was
+        laid out before their first call: what they are to share must lie in arrays from
+        `Backend.shared`, and `forget` makes them see what was laid out since.
+
+        Parameters
+        ----------
+        method : bound method
+        shares : list
+            One for each process; the same list at every call.
+        *arguments : object
+            Small, such as numbers; pickled.
+
+        Raises
+        ------
+        Exception
+            What was raised in a share.
         """
-        first, *rest = items
-        futures = [self._pool.submit(function, item) for item in rest] if self._pool else []
+        if self.threads == 1:
+            method(shares[0], _nobody, *arguments)
+            return
+        task = self._number(method, shares)
+        if self._team is None:
+            self._team = Team(self.threads, self._run, self._prepare)
         try:
-            function(first)
-            if not futures:
-                for item in rest:
-                    function(item)
-        finally:
-            errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
+            self._team.run(task, *arguments)
+        except BaseException:
+            self._team = None
+            raise
+
+    def forget(self):
+        """End the team; the next call forks a new one."""
+        if self._team is not None:
+            self._team.close()
+            self._team = None
+
+    def _number(self, method, shares):
+        """Find a task among those that the team knows; a new one needs a new team."""
+        for number, (known, of) in enumerate(self._tasks):
+            if of is shares and known() == method:
+                return number
+        self.forget()
+        alive = [task for task in self._tasks if task[0]() is not None]
+        self._tasks = [*alive, (weakref.WeakMethod(method), shares)]
+        return len(alive)
+
+    def _run(self, k, meet, task, *arguments):
+        method, shares = self._tasks[task]
+        method()(shares[k], meet, *arguments)
+
+    def _prepare(self):
+        self._blas.limit(limits=1, user_api="blas")
+
+
+def _nobody():
+    """There is nobody to wait for."""

@@ -87,7 +87,8 @@ def lstm_backward(ops, douts, u, W, constant, cell_prev):
     _, _, tanh_cell, gates = run_lstm(ops, u, W, constant, cell_prev)
     du, dgates, dW = unset(ops, *u.shape), unset(ops, *gates.shape), unset(ops, *W.shape)
     dcell = douts["cell"]
-    lstm.backward(ops, du, dgates, dcell, gates, douts["h"], tanh_cell, cell_prev, W)
+    lstm.backward(ops, dgates, dcell, gates, douts["h"], tanh_cell, cell_prev)
+    linear.backward(ops, du, dgates, W)
     linear.weight_gradient(ops, dW, dgates, u)
     dconstant = at_constant(ops, dgates, constant)
     return {"u": du, "W": dW, "constant": dconstant, "cell_prev": dcell}
@@ -140,7 +141,8 @@ def gaussian_backward(ops, douts, h, W, b, eps):
     z, _, q = run_gaussian(ops, h, W, b, eps)
     dh, dq = unset(ops, *h.shape), unset(ops, *q.shape)
     dW, db = unset(ops, *W.shape), unset(ops, *b.shape)
-    gaussian.backward(ops, dh, dq, douts["z"], q, z, douts["latent"], W)
+    gaussian.backward(ops, dq, douts["z"], q, z, douts["latent"])
+    linear.backward(ops, dh, dq, W)
     linear.weight_gradient(ops, dW, dq, h)
     linear.bias_gradient(ops, db, dq)
     return {"h": dh, "W": dW, "b": db}

@@ -34,16 +34,15 @@ def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
     ----------
     h, cell, tanh_cell : array (h, B)
         Set. `tanh_cell` is kept for the backward pass.
-    gates : array (4h, B)
+    gates : array (4h, B) or (4, h, B)
         On entry W u; on return i, f, o, g, one below the other.
-    constant : array (4h, B) or (4h, 1)
+    constant : array like gates, or with one column
         What is added to W u at every step: a bias, or a bias and a constant input.
     cell_prev : array (h, B)
     """
-    n = cell.shape[0]
-    ifo = gates[: 3 * n]
-    i, f, o, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
     gates += constant
+    gates = gates.reshape(4, *cell.shape)
+    (i, f, _, g), ifo = gates, gates[:3]
     ifo *= 0.5
     np.tanh(gates, out=gates)
     ifo *= 0.5
@@ -52,7 +51,7 @@ def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
     np.multiply(f, cell_prev, out=cell)
     cell += tanh_cell
     np.tanh(cell, out=tanh_cell)
-    np.multiply(o, tanh_cell, out=h)
+    np.multiply(gates[2], tanh_cell, out=h)
 
 
 def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
@@ -60,17 +59,17 @@ def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
 
     Parameters
     ----------
-    dgates : array (4h, B)
+    dgates : array (4h, B) or (4, h, B)
         Set to the gradient at W u (and at `constant`).
     dcell : array (h, B)
         On entry the gradient at `cell` from the next step; on return at `cell_prev`.
-    gates : array (4h, B)
+    gates : array (4h, B) or (4, h, B)
         i, f, o, g. Overwritten.
     dh, tanh_cell, cell_prev : array (h, B)
     """
-    n = dcell.shape[0]
-    i, f, o, g = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
-    di, df, do, dg = dgates[:n], dgates[n : 2 * n], dgates[2 * n : 3 * n], dgates[3 * n :]
+    gates, dgates = (array.reshape(4, *dcell.shape) for array in (gates, dgates))
+    i, f, o, g = gates
+    di, df, do, dg = dgates
     # h = o tanh(cell):  dcell += dh o (1 - tanh_cell^2)
     np.multiply(tanh_cell, tanh_cell, out=do)
     np.subtract(1, do, out=do)
@@ -84,7 +83,7 @@ def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
     np.multiply(dcell, i, out=dg)
     dcell *= f
     # i, f, o = sigmoid(a): da = ds s (1 - s);  g = tanh(a): da = dg (1 - g^2)
-    difo, ifo = dgates[: 3 * n], gates[: 3 * n]
+    difo, ifo = dgates[:3], gates[:3]
     difo *= ifo
     np.subtract(1, ifo, out=ifo)
     difo *= ifo
@@ -104,21 +103,20 @@ def gaussian_forward(z, latent, q, bias, eps):
         Set.
     latent : array (B,)
         The latent loss in nats is added.
-    q : array (2z, B)
+    q : array (2z, B) or (2, z, B)
         On entry W h; on return mu above log s.
-    bias : array (2z, 1)
+    bias : array (2z, 1) or (2, z, 1)
     eps : array (z, B)
         Noise from N(0, 1).
     """
-    n = z.shape[0]
-    mu, log_s = q[:n], q[n:]
     q += bias
+    mu, log_s = q.reshape(2, *z.shape)
     np.exp(log_s, out=z)
     # 1/2 sum_j (mu^2 + s^2 - 2 log s - 1)
     kl = np.einsum("jb,jb->b", mu, mu)
     kl += np.einsum("jb,jb->b", z, z)
     kl -= 2 * log_s.sum(axis=0)
-    kl -= n
+    kl -= len(z)
     kl *= 0.5
     latent += kl
     z *= eps
@@ -130,19 +128,17 @@ def gaussian_backward(dq, dz, q, z, scale):
 
     Parameters
     ----------
-    dq : array (2z, B)
+    dq : array (2z, B) or (2, z, B)
         Set to the gradient at mu and log s (and so at W h and the bias).
     dz : array (z, B)
         The gradient at the sample. Overwritten.
-    q : array (2z, B)
+    q : array (2z, B) or (2, z, B)
         mu above log s. Overwritten.
     z : array (z, B)
     scale : float
         The gradient at `latent`, the same for the whole minibatch.
     """
-    n = z.shape[0]
-    mu, log_s = q[:n], q[n:]
-    dmu, dlog_s = dq[:n], dq[n:]
+    (mu, log_s), (dmu, dlog_s) = (array.reshape(2, *z.shape) for array in (q, dq))
     # the divergence: dmu = mu, dlog s = s^2 - 1
     np.multiply(mu, scale, out=dmu)
     np.multiply(log_s, 2, out=dlog_s)

@@ -1,28 +1,33 @@
-"""Where every number of a training step lies.
+"""Where every number of a training step lies, and which process works on it.
 
 Two kinds of memory, both laid out once:
 
-- `Tape`, shared: what the weight gradients need, as (features, T*B) arrays whose columns
-  run over (time, batch). A weight gradient over all steps is then one product of two
-  plain matrices.
-- `Shard`, one per thread: everything else, for that thread's columns of the minibatch,
-  as contiguous arrays. Its `steps` name, for each t, the views that step t works on.
+- `Tape`, shared: what crosses between processes, and what the weight gradients need, as
+  (features, T*B) arrays whose columns run over (time, batch). A weight gradient over all steps is
+  then one product of two plain matrices.
+- `Shard`, one per process: the process's own units of both LSTMs, for the whole minibatch, as
+  contiguous arrays. Its `steps` name, for each t, the views that step t works on; where a name
+  exists twice, ``*_all`` has all rows, to be read, and the other one the process's own.
 
 The inputs of both LSTMs share one tape, ``[r; h_enc; h_dec; z]``: column block t holds
 r_t, h_enc_{t-1}, h_dec_{t-1} and z_t. So the encoder's input u_t = [r_t; h_enc_{t-1};
 h_dec_{t-1}] and the decoder's v_t = [h_dec_{t-1}; z_t] are both plain row ranges of it,
 and nothing is copied to stack them.
 
-What reading and writing need besides is added by the model's `Canvas` (see `canvas.py`):
+Of a product y = W x a process computes its own rows of y, from its own rows of W (`Shard.rows`);
+of dx = W^T dy its own rows of dx, from its own columns of W (`Shard.columns`).
+
+What reading and writing need besides is added by the model's canvas (`whole.py`, `attentive.py`):
 its arrays join the same tape, shards and steps.
 """
 
 from types import SimpleNamespace
 
 from ..arena import carve
+from ..parallel import split
 
 
-def tape_shapes(config, R, B):
+def tape_shapes(config, R, B, threads):
     """Name and size the shared arrays.
 
     Parameters
@@ -30,7 +35,7 @@ def tape_shapes(config, R, B):
     config : DrawConfig
     R : int
         Rows of what is read at every step.
-    B : int
+    B, threads : int
 
     Returns
     -------
@@ -41,38 +46,16 @@ def tape_shapes(config, R, B):
         "x": (config.D, B),
         "eps": (T, z, B),
         "losses": (2, B),
+        "loss_shares": (threads, 2, B),
         "inputs": (R + h_enc + h_dec + z, (T + 1) * B),  # r; h_enc; h_dec; z
+        "du": (R + h_enc + h_dec, B),
+        "dv": (h_dec + z, B),
         "dgates_enc": (4 * h_enc, T * B),
         "dgates_dec": (4 * h_dec, T * B),
         "dq": (2 * z, T * B),
         "dcanvas_initial": (config.D, B),
         "dh_enc_initial": (h_enc, B),
         "dh_dec_initial": (h_dec, B),
-    }
-
-
-def shard_shapes(config, R, b):
-    """Name and size one thread's own arrays for its b columns.
-
-    Returns
-    -------
-    dict of str to tuple of int
-    """
-    T, z, h_enc, h_dec = config.T, config.z, config.h_enc, config.h_dec
-    return {
-        "gates_enc": (T, 4 * h_enc, b),
-        "cell_enc": (T + 1, h_enc, b),
-        "tanh_enc": (T, h_enc, b),
-        "gates_dec": (T, 4 * h_dec, b),
-        "cell_dec": (T + 1, h_dec, b),
-        "tanh_dec": (T, h_dec, b),
-        "q": (T, 2 * z, b),
-        "du": (R + h_enc + h_dec, b),
-        "dv": (h_dec + z, b),
-        "dh_enc": (h_enc, b),
-        "dh_dec": (h_dec, b),
-        "dcell_enc": (h_enc, b),
-        "dcell_dec": (h_dec, b),
     }
 
 
@@ -86,9 +69,9 @@ class Tape:
         step, and what they gave.
     """
 
-    def __init__(self, config, canvas, ops, B):
+    def __init__(self, config, canvas, ops, B, threads):
         T, R, h_enc, h_dec = config.T, canvas.R, config.h_enc, config.h_dec
-        shapes = tape_shapes(config, R, B) | canvas.tape_shapes(B)
+        shapes = tape_shapes(config, R, B, threads) | canvas.tape_shapes(B)
         self.__dict__.update(vars(carve(ops, shapes)))
         self.config, self.B = config, B
         self.reconstruction, self.latent = self.losses[0], self.losses[1]
@@ -107,71 +90,135 @@ class Tape:
         self.h_dec = self.inputs[self.rows.h_dec, after]
         self.h_dec_prev = self.inputs[self.rows.h_dec, now]
 
-    def by_step(self, array, columns):
-        """View a (features, steps*B) array as (features, steps, b) for a range of columns."""
-        return array.reshape(array.shape[0], -1, self.B)[:, :, columns]
+    def by_step(self, array):
+        """View a (features, steps*B) array as (features, steps, B)."""
+        return array.reshape(array.shape[0], -1, self.B)
+
+
+def stacked(array, n, own):
+    """View the rows `own` of each of the blocks of n rows that an array stacks.
+
+    Parameters
+    ----------
+    array : array (k*n, ...)
+        For instance the four gates of an LSTM of n units.
+    n : int
+    own : slice
+        Of range(n).
+
+    Returns
+    -------
+    array (k, own, ...), or `array` itself where all n are one's own
+    """
+    if own == slice(0, n):
+        return array
+    return array.reshape(-1, n, *array.shape[1:])[:, own]
+
+
+def length(part):
+    """Count what a slice from `split` has."""
+    return part.stop - part.start
 
 
 class Shard:
-    """One thread's columns of the minibatch.
+    """What one process works on.
 
     Attributes
     ----------
-    columns : slice
-        Which columns of the minibatch these are.
-    b : int
-        How many they are.
+    units_enc, units_dec, latents, pixels, examples : slice
+        Its own of each: units of the LSTMs, latent units, and, where reading and writing take
+        them one by one, pixels or columns of the minibatch.
+    rows, columns : types.SimpleNamespace
+        Views of the parameters, for the products forward and backward.
     steps : list of types.SimpleNamespace
         For each t the views that step t works on; ``*_prev`` belong to t - 1.
+    weight_gradients : list of (function, arguments)
+        Its share of what follows the time loop.
     """
 
-    def __init__(self, config, canvas, ops, tape, columns):
-        T, rows = config.T, tape.rows
-        self.columns, self.b = columns, columns.stop - columns.start
-        shapes = shard_shapes(config, canvas.R, self.b) | canvas.shard_shapes(self.b)
-        self.__dict__.update(vars(carve(ops, shapes)))
-        self.x_shared = tape.x[:, columns]
-        self.reconstruction = tape.reconstruction[columns]
-        self.latent = tape.latent[columns]
-        self.dcanvas_initial = tape.dcanvas_initial[:, columns]
-        self.dh_enc_initial = tape.dh_enc_initial[:, columns]
-        self.dh_dec_initial = tape.dh_dec_initial[:, columns]
-        # what flows back into step t from step t + 1
-        self.dr = self.du[rows.r]
-        self.dh_enc_next = self.du[rows.h_enc]
-        self.dh_dec_next_u = self.du[rows.h_dec]
-        self.dh_dec_next_v = self.dv[: config.h_dec]
-        self.dz = self.dv[config.h_dec :]
-
-        inputs, dgates_enc, dgates_dec, dq = (
-            tape.by_step(array, columns)
-            for array in (tape.inputs, tape.dgates_enc, tape.dgates_dec, tape.dq)
+    def __init__(self, config, canvas, ops, tape, p, k, threads):
+        T, B, z, h_enc, h_dec = config.T, tape.B, config.z, config.h_enc, config.h_dec
+        parts = [split(n, threads)[k] for n in (h_enc, h_dec, z, config.D, B)]
+        self.units_enc, self.units_dec, self.latents, self.pixels, self.examples = parts
+        enc, dec, lat, *_ = parts
+        part_u = split(tape.du.shape[0], threads)[k]
+        part_v = split(tape.dv.shape[0], threads)[k]
+        own_enc, own_dec, own_z = length(enc), length(dec), length(lat)
+        shapes = {
+            "gates_enc": (T, 4 * own_enc, B),
+            "cell_enc": (T + 1, own_enc, B),
+            "tanh_enc": (T, own_enc, B),
+            "gates_dec": (T, 4 * own_dec, B),
+            "cell_dec": (T + 1, own_dec, B),
+            "tanh_dec": (T, own_dec, B),
+            "q": (T, 2 * own_z, B),
+            "dh_enc": (own_enc, B),
+            "dh_dec": (own_dec, B),
+            "dcell_enc": (own_enc, B),
+            "dcell_dec": (own_dec, B),
+        }
+        self.__dict__.update(vars(carve(ops, shapes | canvas.shard_shapes(self))))
+        self.rows = SimpleNamespace(
+            W_u=stacked(p.encoder.W_u, h_enc, enc),
+            b_enc=stacked(p.encoder.b, h_enc, enc),
+            W_latent=stacked(p.latent.W, z, lat),
+            b_latent=stacked(p.latent.b, z, lat),
+            W_v=stacked(p.decoder.W_v, h_dec, dec),
+            b_dec=stacked(p.decoder.b, h_dec, dec),
         )
-        self.h_enc_initial = inputs[rows.h_enc, 0]
-        self.h_dec_initial = inputs[rows.h_dec, 0]
+        self.columns = SimpleNamespace(
+            W_u=p.encoder.W_u[:, part_u],
+            W_latent=p.latent.W[:, enc],
+            W_v=p.decoder.W_v[:, part_v],
+        )
+        self.reconstruction, self.latent = tape.loss_shares[k, 0], tape.loss_shares[k, 1]
+        self.dh_enc_initial = tape.dh_enc_initial[enc]
+        self.dh_dec_initial = tape.dh_dec_initial[dec]
+        # what flows back into step t from step t + 1: this process's share of both products,
+        # and of what all of them give, the rows of its own units
+        self.du, self.dv = tape.du[part_u], tape.dv[part_v]
+        self.dh_enc_next = tape.du[tape.rows.h_enc][enc]
+        self.dh_dec_next_u = tape.du[tape.rows.h_dec][dec]
+        self.dh_dec_next_v = tape.dv[:h_dec][dec]
+        self.dz = tape.dv[h_dec:][lat]
+
+        inputs, dgates_enc, dgates_dec, dq = map(
+            tape.by_step, (tape.inputs, tape.dgates_enc, tape.dgates_dec, tape.dq)
+        )
+        h_enc_all, h_dec_all = inputs[tape.rows.h_enc], inputs[tape.rows.h_dec]
+        self.h_enc_initial, self.h_dec_initial = h_enc_all[enc, 0], h_dec_all[dec, 0]
+        gates_enc = self.gates_enc.reshape(T, *stacked(p.encoder.b, h_enc, enc).shape[:-1], B)
+        gates_dec = self.gates_dec.reshape(T, *stacked(p.decoder.b, h_dec, dec).shape[:-1], B)
+        q = self.q.reshape(T, *stacked(p.latent.b, z, lat).shape[:-1], B)
         self.steps = [
             SimpleNamespace(
-                u=inputs[rows.u, t],
-                r=inputs[rows.r, t],
-                v=inputs[rows.v, t],
-                z=inputs[rows.z, t],
-                eps=tape.eps[t, :, columns],
-                h_enc=inputs[rows.h_enc, t + 1],
-                h_dec=inputs[rows.h_dec, t + 1],
-                h_dec_prev=inputs[rows.h_dec, t],
-                gates_enc=self.gates_enc[t],
+                t=t,
+                u_all=inputs[tape.rows.u, t],
+                v_all=inputs[tape.rows.v, t],
+                h_enc_all=h_enc_all[:, t + 1],
+                h_enc=h_enc_all[enc, t + 1],
+                z=inputs[tape.rows.z, t][lat],
+                eps=tape.eps[t, lat],
+                h_dec_all=h_dec_all[:, t + 1],
+                h_dec=h_dec_all[dec, t + 1],
+                h_dec_prev_all=h_dec_all[:, t],
+                gates_enc=gates_enc[t],
                 cell_enc=self.cell_enc[t + 1],
                 cell_enc_prev=self.cell_enc[t],
                 tanh_enc=self.tanh_enc[t],
-                gates_dec=self.gates_dec[t],
+                gates_dec=gates_dec[t],
                 cell_dec=self.cell_dec[t + 1],
                 cell_dec_prev=self.cell_dec[t],
                 tanh_dec=self.tanh_dec[t],
-                q=self.q[t],
-                dgates_enc=dgates_enc[:, t],
-                dgates_dec=dgates_dec[:, t],
-                dq=dq[:, t],
+                q=q[t],
+                dgates_enc_all=dgates_enc[:, t],
+                dgates_enc=stacked(dgates_enc[:, t], h_enc, enc),
+                dgates_dec_all=dgates_dec[:, t],
+                dgates_dec=stacked(dgates_dec[:, t], h_dec, dec),
+                dq_all=dq[:, t],
+                dq=stacked(dq[:, t], z, lat),
             )
             for t in range(T)
         ]
-        canvas.lay_out(self, tape)
+        self.weight_gradients = []
+        canvas.lay_out(self, tape, p)

@@ -1,6 +1,6 @@
 """Attention of a model: where a state wants to look, and what it then sees of a picture.
 
-The arrays of an attention lie in a thread's shard, under the attention's name. Those with a
+The arrays of an attention lie in a process's shard, under the attention's name. Those with a
 leading T are kept for the backward pass; the others serve every step.
 """
 
@@ -105,27 +105,6 @@ def forward(ops, bank, h, W, bias, grid):
     place(ops, bank, bias, grid)
 
 
-def backward(ops, dp, dh, bank, dlog_s2, dlog_gamma, W, grid):
-    """Undo `forward`: from the gradients at the filterbanks to those at p and at h.
-
-    Parameters
-    ----------
-    ops : Backend
-    dp : array (5, b)
-        Set. Over T steps it gives those at W and bias.
-    dh : array (h, b)
-        Set.
-    bank : types.SimpleNamespace
-        With dFy and dFx, which are overwritten as Fy and Fx are.
-    dlog_s2, dlog_gamma : array (b,)
-        What the intensity, and nothing else, gave. The first is overwritten.
-    W : array (5, h)
-    grid : mindraw.nn.filterbank.Grid
-    """
-    place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid)
-    linear.backward(ops, dh, dp, W)
-
-
 def place(ops, bank, bias, grid):
     """Build both filterbanks from bank.p, which is overwritten, and the bias."""
     filterbank.place_forward(ops, bank.mu, bank.a, bank.p, bias, grid)
@@ -134,7 +113,19 @@ def place(ops, bank, bias, grid):
 
 
 def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
-    """Undo `place`: set dp."""
+    """Undo `place`: from the gradients at the filterbanks to that at p.
+
+    Parameters
+    ----------
+    ops : Backend
+    dp : array (5, b)
+        Set. `linear.backward` of it flows on to h; over T steps it gives those at W and bias.
+    bank : types.SimpleNamespace
+        With dFy and dFx, which are overwritten as Fy and Fx are.
+    dlog_s2, dlog_gamma : array (b,)
+        What the intensity, and nothing else, gave. The first is overwritten.
+    grid : mindraw.nn.filterbank.Grid
+    """
     filterbank.backward(ops, bank.dmu[1], dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows)
     filterbank.backward(
         ops, bank.dmu[0], dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns

@@ -2,11 +2,13 @@
 
 The canvas and the images lie as (B, H, C, W), so that the filterbanks apply as stacked
 products (see `nn/glimpse.py`). What crosses to the rest of the model, the glimpse r, the
-stroke w and the attention parameters, lies features first, like everything there.
+stroke w and the attention parameters, lies features first, like everything there. A process
+owns some of the examples, which are the columns of what lies features first.
 """
 
 from ..nn import bernoulli, filterbank, glimpse, linear, read
 from . import attention
+from .activations import length
 
 
 class AttentiveCanvas:
@@ -16,13 +18,14 @@ class AttentiveCanvas:
     ----------
     config : DrawConfig
     ops : Backend
+    batch : int
     """
 
     #: Parameters that say where to look.
     aiming = ("read.W", "read.b", "attend.W", "attend.b")
 
-    def __init__(self, config, ops):
-        self.config, self.ops = config, ops
+    def __init__(self, config, ops, batch):
+        self.config, self.ops, self.batch = config, ops, batch
         H, W, C = config.H, config.W, config.C
         self.R = 2 * C * config.read_n**2
         self.read_grid = filterbank.Grid(ops, H, W, config.read_n)
@@ -45,9 +48,9 @@ class AttentiveCanvas:
         T, stroke = self.config.T, self.config.C * self.config.write_n**2
         return {"dread": (5, T * B), "dattend": (5, T * B), "dw": (stroke, T * B)}
 
-    def shard_shapes(self, b):
-        """Name and size one thread's own arrays."""
-        config = self.config
+    def shard_shapes(self, shard):
+        """Name and size one process's own arrays."""
+        config, b = self.config, length(shard.examples)
         H, W, C, T, D = config.H, config.W, config.C, config.T, config.D
         shapes = {
             "x": (D, b),
@@ -59,7 +62,7 @@ class AttentiveCanvas:
             "update": (b, H * C, W),
             "x_hat": (T, b, H * C, W),
             "w": (C * config.write_n**2, b),
-            "dh_dec_attention": (config.h_dec, b),
+            "work_dec": (length(shard.units_dec), self.batch),
             "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
@@ -76,10 +79,15 @@ class AttentiveCanvas:
         N = config.write_n
         return shapes | {"write_half": (T, b, H * C, N), "write_patch": (T, b, N, C * N)}
 
-    def lay_out(self, shard, tape):
+    def lay_out(self, shard, tape, p):
         """Give a shard and its steps their views."""
-        config = self.config
-        H, W, C, b = config.H, config.W, config.C, shard.b
+        config, own = self.config, shard.examples
+        H, W, C, b = config.H, config.W, config.C, length(own)
+        for name, group in (("W_read", p.read), ("W_write", p.write), ("W_attend", p.attend)):
+            setattr(shard.columns, name, group.W[:, shard.units_dec])
+        shard.x_shared = tape.x[:, own]
+        shard.reconstruction = shard.reconstruction[own]  # the other columns stay 0
+        shard.dcanvas_initial = tape.dcanvas_initial[:, own]
 
         def pixels_first(array):  # (D, b) in the order (C, H, W), seen as (b, H, C, W)
             return array.reshape(C, H, W, b).transpose(3, 1, 0, 2)
@@ -94,32 +102,34 @@ class AttentiveCanvas:
         shard.dcanvas_final_image = as_image(shard.dcanvas[config.T % 2], C)
         shard.w_patch = patches_first(shard.w, config.write_n)
         half = self.R // 2
-        shard.dr_x = patches_first(shard.dr[:half], config.read_n)
-        shard.dr_x_hat = patches_first(shard.dr[half:], config.read_n)
-        dread, dattend, dw = (
-            tape.by_step(array, shard.columns) for array in (tape.dread, tape.dattend, tape.dw)
+        dr = tape.du[tape.rows.r][:, own]
+        shard.dr_x = patches_first(dr[:half], config.read_n)
+        shard.dr_x_hat = patches_first(dr[half:], config.read_n)
+        inputs, dread, dattend, dw = map(
+            tape.by_step, (tape.inputs, tape.dread, tape.dattend, tape.dw)
         )
+        r, h_dec = inputs[tape.rows.r][:, :, own], inputs[tape.rows.h_dec][:, :, own]
+        shard.dread_first_all = dread[:, 0]
         for t, s in enumerate(shard.steps):
-            s.r_x = patches_first(s.r[:half], config.read_n)
-            s.r_x_hat = patches_first(s.r[half:], config.read_n)
+            s.r_x = patches_first(r[:half, t], config.read_n)
+            s.r_x_hat = patches_first(r[half:, t], config.read_n)
+            s.h_dec_seen_prev, s.h_dec_seen = h_dec[:, t], h_dec[:, t + 1]
             s.x_hat = shard.x_hat[t]
             s.half_x, s.half_x_hat = shard.read_half_x[t], shard.read_half_x_hat[t]
             s.half, s.patch = shard.write_half[t], shard.write_patch[t]
-            s.dread, s.dattend = dread[:, t], dattend[:, t]
+            s.dread, s.dattend = dread[:, t, own], dattend[:, t, own]
+            s.dw_all, s.dattend_all = dw[:, t], dattend[:, t]
+            s.dread_next_all = dread[:, t + 1] if t + 1 < config.T else None
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
-            s.dw = dw[:, t]
-            s.dw_patch = patches_first(s.dw, config.write_n)
+            s.dw_patch = patches_first(dw[:, t, own], config.write_n)
             s.read = attention.views(shard, "read", t)
             s.write = attention.views(shard, "write", t)
 
-    def project(self, tape, p):
-        """Nothing that the encoder reads is constant over the steps."""
-
-    def take(self, shard, p):
+    def take(self, shard):
         """Copy x into the shard, in both layouts; return the gates' constant part, the bias."""
         self.ops.xp.copyto(shard.x, shard.x_shared)
         self.ops.xp.copyto(shard.image_to, shard.image_from)
-        return p.encoder.b
+        return shard.rows.b_enc
 
     def begin(self, shard, p):
         """canvas = c_0."""
@@ -130,15 +140,17 @@ class AttentiveCanvas:
         else:
             shard.canvas.fill(0)
 
-    def begin_backward(self, shard, p):
-        """Hand the gradient at c_0 over, in the order of the pixels."""
+    def begin_backward(self, shard):
+        """Hand the gradient at c_0 over, in the order of the pixels; the first glimpse's too."""
         self.ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
         self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
+        linear.backward(self.ops, shard.work_dec, shard.dread_first_all, shard.columns.W_read)
+        shard.dh_dec_initial += shard.work_dec
 
     def read(self, shard, s, p):
         """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
         ops, bank = self.ops, s.read
-        attention.forward(ops, bank, s.h_dec_prev, p.read.W, p.read.b, self.read_grid)
+        attention.forward(ops, bank, s.h_dec_seen_prev, p.read.W, p.read.b, self.read_grid)
         read.forward(ops, s.x_hat, shard.image, shard.canvas)
         for image, half, r in (
             (shard.image, s.half_x, s.r_x),
@@ -147,7 +159,7 @@ class AttentiveCanvas:
             glimpse.read_forward(ops, shard.read_patch, half, image, bank.Fy, bank.Fx)
             ops.kernels.intensity_forward(r, shard.read_patch, bank.gamma)
 
-    def read_backward(self, shard, s, p):
+    def read_backward(self, shard, s):
         """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
         ops, bank = self.ops, s.read
         shard.dlog_s2.fill(0)
@@ -167,24 +179,22 @@ class AttentiveCanvas:
         bank.dFy += shard.read_dFy_x_hat
         bank.dFx += shard.read_dFx_x_hat
         read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
-        attention.backward(
-            ops, s.dread, shard.dh_dec_attention, bank,
-            shard.dlog_s2, shard.dlog_gamma, p.read.W, self.read_grid,
-        )  # fmt: skip
-        shard.dh_dec_next_u += shard.dh_dec_attention
+        attention.place_backward(
+            ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.read_grid
+        )
 
     def write(self, shard, s, p):
         """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
         ops, bank = self.ops, s.write
-        attention.forward(ops, bank, s.h_dec, p.attend.W, p.attend.b, self.write_grid)
-        linear.forward(ops, shard.w, s.h_dec, p.write.W)
+        attention.forward(ops, bank, s.h_dec_seen, p.attend.W, p.attend.b, self.write_grid)
+        linear.forward(ops, shard.w, s.h_dec_seen, p.write.W)
         shard.w += p.write.b
         ops.kernels.stroke_forward(s.patch, shard.w_patch, bank.gamma)
         glimpse.write_forward(ops, shard.update, s.half, s.patch, bank.Fy, bank.Fx)
         shard.canvas += shard.update
 
-    def write_backward(self, shard, s, p):
-        """From dc_t to dh_dec_t, by way of the stroke and of where it went."""
+    def write_backward(self, shard, s):
+        """From dc_t to the stroke's gradient and to that of where it went."""
         ops, bank = self.ops, s.write
         shard.dlog_s2.fill(0)
         shard.dlog_gamma.fill(0)
@@ -193,21 +203,28 @@ class AttentiveCanvas:
             s.dcanvas, s.half, s.patch, bank.Fy, bank.Fx,
         )  # fmt: skip
         ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
-        attention.backward(
-            ops, s.dattend, shard.dh_dec_attention, bank,
-            shard.dlog_s2, shard.dlog_gamma, p.attend.W, self.write_grid,
-        )  # fmt: skip
-        linear.backward(ops, shard.dh_dec, s.dw, p.write.W)
-        shard.dh_dec += shard.dh_dec_attention
+        attention.place_backward(
+            ops, s.dattend, bank, shard.dlog_s2, shard.dlog_gamma, self.write_grid
+        )
+
+    def decoder_backward(self, shard, s):
+        """From the stroke, its place, and the place of the next glimpse, to dh_dec_t."""
+        ops, columns = self.ops, shard.columns
+        linear.backward(ops, shard.dh_dec, s.dw_all, columns.W_write)
+        linear.backward(ops, shard.work_dec, s.dattend_all, columns.W_attend)
+        shard.dh_dec += shard.work_dec
+        if s.dread_next_all is not None:
+            linear.backward(ops, shard.work_dec, s.dread_next_all, columns.W_read)
+            shard.dh_dec += shard.work_dec
 
     def _logits(self, shard):
         """Copy the canvas to the order of the pixels, features first."""
         self.ops.xp.copyto(shard.logits_to, shard.logits_from)
         return shard.logits
 
-    def show(self, picture, shard):
-        """picture (D, b) = sigmoid(canvas)."""
-        self.ops.kernels.sigmoid(picture, self._logits(shard))
+    def show(self, pictures, shard):
+        """This process's examples of the pictures (D, B) = sigmoid(canvas)."""
+        self.ops.kernels.sigmoid(pictures[:, shard.examples], self._logits(shard))
 
     def loss(self, shard):
         """The reconstruction loss of c_T."""

@@ -13,6 +13,7 @@ from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
 from ..parallel import split
 from . import attention
+from .activations import length, stacked
 from .attention import Aim
 from .model import Model
 
@@ -96,6 +97,7 @@ class Tape:
         T, R, h, K = config.T, config.R, config.h, config.classes
         shapes = {
             "inputs": (R + h, (T + 1) * B),  # column block t holds r_t above h_{t-1}
+            "du": (R + h, B),
             "dgates": (4 * h, T * B),
             "dread": (5, T * B),
             "dh_initial": (h, B),
@@ -111,72 +113,89 @@ class Tape:
         self.u, self.h_prev = self.inputs[:, : T * B], self.h[:, : T * B]
         self.h_last = self.h[:, T * B :]
 
-    def by_step(self, array, columns):
-        """View a (features, steps*B) array as (features, steps, b) for a range of columns."""
-        return array.reshape(array.shape[0], -1, self.B)[:, :, columns]
+    def by_step(self, array):
+        """View a (features, steps*B) array as (features, steps, B)."""
+        return array.reshape(array.shape[0], -1, self.B)
 
 
 class Shard:
-    """One thread's columns of the minibatch.
+    """What one process works on: some units of the LSTM, and some examples.
 
     Attributes
     ----------
-    columns : slice
-    b : int
-        How many columns these are.
+    units, examples : slice
+    rows, columns : types.SimpleNamespace
+        Views of the parameters, for the products forward and backward (see `activations.py`).
     image : array (b, H*C, W)
         The pictures.
     steps : list of types.SimpleNamespace
-        For each t the views that step t works on; ``*_prev`` belong to t - 1.
+        For each t the views that step t works on; ``*_prev`` belong to t - 1, and ``*_all`` have
+        all rows where there is a process's own part, too.
+    weight_gradients : list of (function, arguments)
+        Its share of what follows the time loop.
     """
 
-    def __init__(self, config, ops, tape, columns):
+    def __init__(self, config, ops, tape, p, k, threads):
         H, W, C, T, h, N = config.H, config.W, config.C, config.T, config.h, config.read_n
-        self.columns, self.b = columns, columns.stop - columns.start
-        b = self.b
+        B, R = tape.B, config.R
+        self.units, self.examples = own, seen = split(h, threads)[k], split(B, threads)[k]
+        part = split(R + h, threads)[k]
+        n, b = length(own), length(seen)
         shapes = attention.shapes("read", T, b, H, W, C, N) | {
             "image": (b, H * C, W),
             "half": (T, b, H * C, N),
             "patch": (b, N, C * N),
-            "gates": (T, 4 * h, b),
-            "cell": (T + 1, h, b),
-            "tanh": (T, h, b),
+            "gates": (T, 4 * n, B),
+            "cell": (T + 1, n, B),
+            "tanh": (T, n, B),
             "logits": (config.classes, b),
-            "du": (config.R + h, b),
-            "dh": (h, b),
-            "dcell": (h, b),
+            "dh": (n, B),
+            "work": (n, B),
+            "dcell": (n, B),
             "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
-        for name in ("target", "p", "dlogits", "dh_initial"):
-            setattr(self, name, getattr(tape, name)[:, columns])
-        self.loss, self.wrong = tape.loss[columns], tape.wrong[columns]
+        for name in ("target", "p", "dlogits"):
+            setattr(self, name, getattr(tape, name)[:, seen])
+        self.loss, self.wrong = tape.loss[seen], tape.wrong[seen]
         self.image_to = self.image.reshape(b, H, C, W)
+        self.rows = SimpleNamespace(
+            W_u=stacked(p.encoder.W_u, h, own), b=stacked(p.encoder.b, h, own)
+        )
+        self.columns = SimpleNamespace(
+            W_u=p.encoder.W_u[:, part], W_read=p.read.W[:, own], W_classify=p.classify.W[:, own]
+        )
+        self.dlogits_all = tape.dlogits
 
         def patches_first(array):  # (N*C*N, b) seen as (b, N, C*N)
             return array.reshape(N, C * N, b).transpose(2, 0, 1)
 
         # what flows back from the LSTM of step t: to r_t and to h_{t-1}
-        self.dr, self.dh_prev = patches_first(self.du[: config.R]), self.du[config.R :]
-        inputs, r, states, dgates, dread = (
-            tape.by_step(array, columns)
-            for array in (tape.inputs, tape.r, tape.h, tape.dgates, tape.dread)
+        self.du, self.dh_prev = tape.du[part], tape.du[R:][own]
+        self.dr = patches_first(tape.du[:R, seen])
+        inputs, states, dgates, dread = map(
+            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread)
         )
-        self.h_initial, self.h_last = states[:, 0], states[:, T]
+        self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
+        self.dh_initial = tape.dh_initial[own]
+        self.weight_gradients = []
+        gates = self.gates.reshape(T, *self.rows.b.shape[:-1], B)
         self.steps = [
             SimpleNamespace(
-                u=inputs[:, t],
-                r=patches_first(r[:, t]),
-                h=states[:, t + 1],
-                h_prev=states[:, t],
+                u_all=inputs[:, t],
+                r=patches_first(inputs[:R, t, seen]),
+                h=states[own, t + 1],
+                h_seen_prev=states[:, t, seen],
                 half=self.half[t],
-                gates=self.gates[t],
+                gates=gates[t],
                 cell=self.cell[t + 1],
                 cell_prev=self.cell[t],
                 tanh=self.tanh[t],
-                dgates=dgates[:, t],
-                dread=dread[:, t],
+                dgates_all=dgates[:, t],
+                dgates=stacked(dgates[:, t], h, own),
+                dread_all=dread[:, t],
+                dread=dread[:, t, seen],
                 bank=attention.views(self, "read", t),
                 aimed=t > 0 or config.first == "state",
             )
@@ -194,8 +213,7 @@ class Classifier(Model):
     batch : int
         B, the size of a minibatch.
     threads : int or None
-        Shards of the minibatch that run side by side; None for what suits the machine.
-        On a GPU there is one.
+        Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
 
     Attributes
     ----------
@@ -215,9 +233,10 @@ class Classifier(Model):
         self.gradients = self.parameters.like()
         self.tape = Tape(config, ops, batch)
         self.shards = [
-            Shard(config, ops, self.tape, columns) for columns in split(batch, self.threads)
+            Shard(config, ops, self.tape, self.parameters, k, self.threads)
+            for k in range(self.threads)
         ]
-        self._weight_gradients = self._lay_out_weight_gradients()
+        self._lay_out_weight_gradients()
 
     def parameter_shapes(self):
         """Return the name and shape of every parameter, in the order of the flat vector."""
@@ -289,7 +308,7 @@ class Classifier(Model):
         """
         b = self._take(x, target)
         with self.workers.single_threaded_blas():
-            self.workers.run(self._forward, self.shards)
+            self.workers.together(self._forward, self.shards)
         return Losses(self.tape.loss[:b], self.tape.wrong[:b])
 
     def loss_and_gradient(self, x, target):
@@ -314,8 +333,7 @@ class Classifier(Model):
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
         with self.workers.single_threaded_blas():
-            self.workers.run(self._forward_backward, self.shards)
-            self.workers.run(self._run_all, self._weight_gradients)
+            self.workers.together(self._forward_backward, self.shards)
         return Losses(self.tape.loss, self.tape.wrong)
 
     def probabilities(self, b=None):
@@ -346,7 +364,7 @@ class Classifier(Model):
         """
         windows = self.ops.empty((self.config.T, 5, self.batch))
         for shard in self.shards:
-            self.ops.xp.copyto(windows[:, :, shard.columns], shard.read_a)
+            self.ops.xp.copyto(windows[:, :, shard.examples], shard.read_a)
         return windows[:, :, :b]
 
     def _take(self, x, target):
@@ -367,56 +385,71 @@ class Classifier(Model):
         self.ops.xp.copyto(self.tape.target[:, :b], target)
         images = x.reshape(config.C, config.H, config.W, b).transpose(3, 1, 0, 2)
         for shard in self.shards:
-            here = images[shard.columns]
+            here = images[shard.examples]
             self.ops.xp.copyto(shard.image_to[: here.shape[0]], here)
         return b
 
     # ---------------------------------------------------------------- one shard, over time
 
-    def _forward_backward(self, shard):
-        self._forward(shard)
-        self._backward(shard)
+    def _forward_backward(self, shard, meet):
+        self._forward(shard, meet)
+        self._backward(shard, meet)
+        meet()  # all that the weights' gradients take
+        self._sum_weight_gradients(shard)
 
-    def _forward(self, shard):
-        ops, p = self.ops, self.parameters
+    def _forward(self, shard, meet):
+        ops, p, rows = self.ops, self.parameters, shard.rows
         if self.config.initial == "learned":
-            ops.xp.copyto(shard.h_initial, p.initial.h)
+            ops.xp.copyto(shard.h_initial, p.initial.h[shard.units])
+        meet()  # h_0
         for s in shard.steps:
             self._read(shard, s, p)
+            meet()  # r_t
             lstm.forward(
                 ops, s.h, s.cell, s.tanh, s.gates,
-                s.u, p.encoder.b, s.cell_prev, p.encoder.W_u,
+                s.u_all, rows.b, s.cell_prev, rows.W_u,
             )  # fmt: skip
+            meet()  # h_t
         linear.forward(ops, shard.logits, shard.h_last, p.classify.W)
         shard.logits += p.classify.b
         softmax.forward(ops, shard.loss, shard.wrong, shard.p, shard.logits, shard.target)
 
-    def _backward(self, shard):
-        ops, p = self.ops, self.parameters
+    def _backward(self, shard, meet):
+        ops, columns = self.ops, shard.columns
         softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
-        linear.backward(ops, shard.dh, shard.dlogits, p.classify.W)
+        meet()  # the logits
+        linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)
         shard.dcell.fill(0)
         for s in reversed(shard.steps):
-            lstm.backward(
-                ops, shard.du, s.dgates, shard.dcell, s.gates,
-                shard.dh, s.tanh, s.cell_prev, p.encoder.W_u,
-            )  # fmt: skip
-            self._read_backward(shard, s, p)
+            lstm.backward(ops, s.dgates, shard.dcell, s.gates, shard.dh, s.tanh, s.cell_prev)
+            meet()  # the gates
+            linear.backward(ops, shard.du, s.dgates_all, columns.W_u)
+            meet()  # r_t
+            self._read_backward(shard, s)
+            meet()  # where step t looked
+            self._state_backward(shard, s)
         ops.xp.copyto(shard.dh_initial, shard.dh)
+
+    def _state_backward(self, shard, s):
+        """dh_{t-1}, from the LSTM of step t and, where the state said it, from where it looked."""
+        self.ops.xp.copyto(shard.dh, shard.dh_prev)
+        if s.aimed:
+            linear.backward(self.ops, shard.work, s.dread_all, shard.columns.W_read)
+            shard.dh += shard.work
 
     def _read(self, shard, s, p):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
         ops, bank = self.ops, s.bank
         if s.aimed:
-            attention.forward(ops, bank, s.h_prev, p.read.W, p.read.b, self.grid)
+            attention.forward(ops, bank, s.h_seen_prev, p.read.W, p.read.b, self.grid)
         else:
             bank.p.fill(0)
             attention.place(ops, bank, p.initial.glimpse, self.grid)
         glimpse.read_forward(ops, shard.patch, s.half, shard.image, bank.Fy, bank.Fx)
         ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
 
-    def _read_backward(self, shard, s, p):
-        """From dr_t to the attention's gradient, and with dh_{t-1} from the LSTM to all of dh."""
+    def _read_backward(self, shard, s):
+        """From dr_t to the gradient at where step t looked."""
         ops, bank = self.ops, s.bank
         shard.dlog_s2.fill(0)
         shard.dlog_gamma.fill(0)
@@ -425,19 +458,12 @@ class Classifier(Model):
             ops, None, bank.dFy, bank.dFx, bank.dhalf,
             bank.dpatch, s.half, shard.image, bank.Fy, bank.Fx,
         )  # fmt: skip
-        if s.aimed:
-            attention.backward(
-                ops, s.dread, shard.dh, bank, shard.dlog_s2, shard.dlog_gamma, p.read.W, self.grid
-            )
-            shard.dh += shard.dh_prev
-        else:
-            attention.place_backward(ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.grid)
-            ops.xp.copyto(shard.dh, shard.dh_prev)
+        attention.place_backward(ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.grid)
 
     # ---------------------------------------------------------------- after the time loop
 
     def _lay_out_weight_gradients(self):
-        """List the products (dW, dy, x) and sums (db, dy) of all steps, in the threads' shares."""
+        """List the products (dW, dy, x) and sums (db, dy) of all steps, and share them out."""
         g, tape = self.gradients, self.tape
         dread, h_prev, sums = tape.dread, tape.h_prev, []
         if self.config.initial == "learned":
@@ -455,4 +481,4 @@ class Classifier(Model):
             (g.read.b, dread),
             (g.classify.b, tape.dlogits),
         ]
-        return self._share_gradients(products, sums)
+        self._share_gradients(products, sums)

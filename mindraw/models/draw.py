@@ -1,8 +1,9 @@
 """DRAW (Gregor et al. 2015): T steps of encoding, sampling, decoding and writing.
 
-The forward and the backward pass over time stand one under the other. Each runs on a
-`Shard`, the columns of the minibatch that one thread works on; the weight gradients
-follow once, after the time loop, as large products over all steps and examples.
+The forward and the backward pass over time stand one under the other. Every process of a team runs
+them on its `Shard`, the units that it owns, and calls `meet()` where it goes on with what the
+others computed; a process alone has nobody to meet. The weight gradients follow once, after the
+time loop, as large products over all steps and examples.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ import numpy as np
 
 from ..arena import Params
 from ..errors import MindrawError
-from ..nn import gaussian, lstm
-from ..parallel import split
+from ..nn import gaussian, linear, lstm
 from .activations import Shard, Tape
 from .attention import Aim
 from .attentive import AttentiveCanvas
@@ -102,8 +102,7 @@ class Draw(Model):
     batch : int
         B, the size of a minibatch.
     threads : int or None
-        Shards of the minibatch that run side by side; None for what suits the machine.
-        On a GPU there is one.
+        Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
 
     Attributes
     ----------
@@ -118,15 +117,16 @@ class Draw(Model):
 
     def __init__(self, config, ops, batch=100, threads=None):
         super().__init__(config, ops, batch, threads)
-        self.canvas = (AttentiveCanvas if config.attention else WholeCanvas)(config, ops)
+        self.canvas = (AttentiveCanvas if config.attention else WholeCanvas)(config, ops, batch)
         self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
-        self.tape = Tape(config, self.canvas, ops, batch)
+        self.tape = Tape(config, self.canvas, ops, batch, self.threads)
         self.shards = [
-            Shard(config, self.canvas, ops, self.tape, columns)
-            for columns in split(batch, self.threads)
+            Shard(config, self.canvas, ops, self.tape, self.parameters, k, self.threads)
+            for k in range(self.threads)
         ]
-        self._weight_gradients = self._lay_out_weight_gradients()
+        self._lay_out_weight_gradients()
+        self._pictures = None
 
     def parameter_shapes(self):
         """Return the name and shape of every parameter, in the order of the flat vector."""
@@ -202,9 +202,8 @@ class Draw(Model):
         """
         b = self._take(x, eps)
         with self.workers.single_threaded_blas():
-            self.canvas.project(self.tape, self.parameters)
-            self.workers.run(self._forward, self.shards)
-        return Losses(self.tape.reconstruction[:b], self.tape.latent[:b])
+            self.workers.together(self._forward, self.shards)
+        return self._losses(b)
 
     def loss_and_gradient(self, x, eps):
         """Run forward and backward; set `gradients` to those of the mean loss in nats.
@@ -228,10 +227,8 @@ class Draw(Model):
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
         with self.workers.single_threaded_blas():
-            self.canvas.project(self.tape, self.parameters)
-            self.workers.run(self._forward_backward, self.shards)
-            self.workers.run(self._run_all, self._weight_gradients)
-        return Losses(self.tape.reconstruction, self.tape.latent)
+            self.workers.together(self._forward_backward, self.shards)
+        return self._losses(b)
 
     def reconstruct(self, x, eps):
         """Return sigmoid(c_t) for every t while x is encoded and drawn again.
@@ -246,12 +243,10 @@ class Draw(Model):
         array (T, D, b)
         """
         b = self._take(x, eps)
-        pictures = self.ops.empty((self.config.T, self.config.D, self.batch))
+        self._lay_out_pictures()
         with self.workers.single_threaded_blas():
-            self.canvas.project(self.tape, self.parameters)
-            for shard in self.shards:
-                self._forward(shard, pictures[:, :, shard.columns])
-        return pictures[:, :, :b]
+            self.workers.together(self._forward, self.shards, True)
+        return self._drawn(b)
 
     def generate(self, eps):
         """Draw pictures from the prior: z_t ~ N(0, I), no encoder (equations 13 to 16).
@@ -267,11 +262,10 @@ class Draw(Model):
             sigmoid(c_t).
         """
         b = self._take(None, eps)
-        pictures = self.ops.empty((self.config.T, self.config.D, self.batch))
+        self._lay_out_pictures()
         with self.workers.single_threaded_blas():
-            for shard in self.shards:
-                self._generate(shard, pictures[:, :, shard.columns])
-        return pictures[:, :, :b]
+            self.workers.together(self._generate, self.shards)
+        return self._drawn(b)
 
     def windows(self, part, b=None):
         """Return where the last call attended, at every step.
@@ -299,8 +293,19 @@ class Draw(Model):
             raise MindrawError("this model has no attention: it reads and writes everywhere")
         windows = self.ops.empty((self.config.T, 5, self.batch))
         for shard in self.shards:
-            self.ops.xp.copyto(windows[:, :, shard.columns], getattr(shard, f"{part}_a"))
+            self.ops.xp.copyto(windows[:, :, shard.examples], getattr(shard, f"{part}_a"))
         return windows[:, :, :b]
+
+    def _lay_out_pictures(self):
+        """Lay out the canvases of all steps, which only pictures need, where all can fill them."""
+        if self._pictures is None:
+            self._pictures = self.ops.shared((self.config.T, self.config.D, self.batch))
+            self.workers.forget()
+
+    def _drawn(self, b):
+        pictures = self.ops.empty((self.config.T, self.config.D, b))
+        self.ops.xp.copyto(pictures, self._pictures[:, :, :b])
+        return pictures
 
     def _take(self, x, eps):
         """Copy a minibatch into the static buffers and return its size."""
@@ -321,49 +326,63 @@ class Draw(Model):
             self.ops.xp.copyto(self.tape.x[:, :b], x)
         return b
 
+    def _losses(self, b):
+        """Add up what all found for their pixels or examples, and for their latent units."""
+        self.ops.xp.sum(self.tape.loss_shares, axis=0, out=self.tape.losses)
+        return Losses(self.tape.reconstruction[:b], self.tape.latent[:b])
+
     # ---------------------------------------------------------------- one shard, over time
 
-    def _forward_backward(self, shard):
-        self._forward(shard)
-        self._backward(shard)
+    def _forward_backward(self, shard, meet):
+        self._forward(shard, meet)
+        self._backward(shard, meet)
+        meet()  # all that the weights' gradients take
+        self._sum_weight_gradients(shard)
 
     def _begin(self, shard):
         """Set c_0, h_enc_0 and h_dec_0; the cells' zeros are never overwritten."""
         self.canvas.begin(shard, self.parameters)
         if self.config.initial == "learned":
             initial = self.parameters.initial
-            self.ops.xp.copyto(shard.h_enc_initial, initial.h_enc)
-            self.ops.xp.copyto(shard.h_dec_initial, initial.h_dec)
+            self.ops.xp.copyto(shard.h_enc_initial, initial.h_enc[shard.units_enc])
+            self.ops.xp.copyto(shard.h_dec_initial, initial.h_dec[shard.units_dec])
 
     def _begin_backward(self, shard):
         """Hand the gradients at the initial states over."""
-        self.canvas.begin_backward(shard, self.parameters)
         self.ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
         self.ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
+        self.canvas.begin_backward(shard)
 
-    def _forward(self, shard, pictures=None):
-        ops, p, canvas = self.ops, self.parameters, self.canvas
-        constant = canvas.take(shard, p)
+    def _forward(self, shard, meet, show=False):
+        ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
+        constant = canvas.take(shard)
         self._begin(shard)
         shard.latent.fill(0)
+        meet()  # h_enc_0, h_dec_0
         for t, s in enumerate(shard.steps):
             canvas.read(shard, s, p)
+            meet()  # r_t
             lstm.forward(
                 ops, s.h_enc, s.cell_enc, s.tanh_enc, s.gates_enc,
-                s.u, constant, s.cell_enc_prev, p.encoder.W_u,
+                s.u_all, constant, s.cell_enc_prev, rows.W_u,
             )  # fmt: skip
-            gaussian.forward(ops, s.z, shard.latent, s.q, s.h_enc, s.eps, p.latent.W, p.latent.b)
+            meet()  # h_enc_t
+            gaussian.forward(
+                ops, s.z, shard.latent, s.q, s.h_enc_all, s.eps, rows.W_latent, rows.b_latent
+            )
+            meet()  # z_t
             lstm.forward(
                 ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
-                s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
+                s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
             )  # fmt: skip
+            meet()  # h_dec_t
             canvas.write(shard, s, p)
-            if pictures is not None:
-                canvas.show(pictures[t], shard)
+            if show:
+                canvas.show(self._pictures[t], shard)
         canvas.loss(shard)
 
-    def _backward(self, shard):
-        ops, p, canvas = self.ops, self.parameters, self.canvas
+    def _backward(self, shard, meet):
+        ops, columns, canvas = self.ops, shard.columns, self.canvas
         scale = 1 / self.batch
         canvas.loss_backward(shard, scale)
         # nothing flows back into the last step from beyond it
@@ -372,38 +391,51 @@ class Draw(Model):
         shard.dcell_enc.fill(0)
         shard.dcell_dec.fill(0)
         for s in reversed(shard.steps):
-            canvas.write_backward(shard, s, p)
+            canvas.write_backward(shard, s)
+            meet()  # what was written at t, and read at t + 1
+            canvas.decoder_backward(shard, s)
             shard.dh_dec += shard.dh_dec_next_u
             shard.dh_dec += shard.dh_dec_next_v
             lstm.backward(
-                ops, shard.dv, s.dgates_dec, shard.dcell_dec, s.gates_dec,
-                shard.dh_dec, s.tanh_dec, s.cell_dec_prev, p.decoder.W_v,
+                ops, s.dgates_dec, shard.dcell_dec, s.gates_dec,
+                shard.dh_dec, s.tanh_dec, s.cell_dec_prev,
             )  # fmt: skip
-            gaussian.backward(ops, shard.dh_enc, s.dq, shard.dz, s.q, s.z, scale, p.latent.W)
+            meet()  # the decoder's gates
+            linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
+            meet()  # z_t
+            gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, scale)
+            meet()  # q_t
+            linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
             shard.dh_enc += shard.dh_enc_next
             lstm.backward(
-                ops, shard.du, s.dgates_enc, shard.dcell_enc, s.gates_enc,
-                shard.dh_enc, s.tanh_enc, s.cell_enc_prev, p.encoder.W_u,
+                ops, s.dgates_enc, shard.dcell_enc, s.gates_enc,
+                shard.dh_enc, s.tanh_enc, s.cell_enc_prev,
             )  # fmt: skip
-            canvas.read_backward(shard, s, p)
+            meet()  # the encoder's gates
+            linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
+            meet()  # r_t
+            canvas.read_backward(shard, s)
+        meet()  # what was read first
         self._begin_backward(shard)
 
-    def _generate(self, shard, pictures):
-        ops, p, canvas = self.ops, self.parameters, self.canvas
+    def _generate(self, shard, meet):
+        ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
         self._begin(shard)
         for t, s in enumerate(shard.steps):
             ops.xp.copyto(s.z, s.eps)
+            meet()  # z_t, and at first h_dec_0
             lstm.forward(
                 ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
-                s.v, p.decoder.b, s.cell_dec_prev, p.decoder.W_v,
+                s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
             )  # fmt: skip
+            meet()  # h_dec_t
             canvas.write(shard, s, p)
-            canvas.show(pictures[t], shard)
+            canvas.show(self._pictures[t], shard)
 
     # ---------------------------------------------------------------- after the time loop
 
     def _lay_out_weight_gradients(self):
-        """List the products (dW, dy, x) and sums (db, dy) of all steps, in the threads' shares."""
+        """List the products (dW, dy, x) and sums (db, dy) of all steps, and share them out."""
         g, tape = self.gradients, self.tape
         products = [
             (g.encoder.W_u, tape.dgates_enc, tape.u),
@@ -419,4 +451,4 @@ class Draw(Model):
                 (g.initial.h_enc, tape.dh_enc_initial),
                 (g.initial.h_dec, tape.dh_dec_initial),
             ]
-        return self._share_gradients(products, sums)
+        self._share_gradients(products, sums)

@@ -1,4 +1,4 @@
-"""What the models share: threads, weights to start from, and weight gradients in shares."""
+"""What the models share: workers, weights to start from, and weight gradients in shares."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from ..parallel import Workers, default_threads, split
 
 
 class Model:
-    """A model for minibatches of one size, which one thread or several work on.
+    """A model for minibatches of one size, which one process or several work on.
 
-    A subclass lays out `parameters` and `gradients`, both `Params`, and names in `aiming` those
-    of them that say where to look.
+    A subclass lays out `parameters` and `gradients`, both `Params`, and `shards`, one for each
+    process, and names in `aiming` the parameters that say where to look.
 
     Parameters
     ----------
@@ -20,8 +20,7 @@ class Model:
     batch : int
         B, the size of a minibatch.
     threads : int or None
-        Shards of the minibatch that run side by side; None for what suits the machine.
-        On a GPU there is one.
+        Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
 
     Raises
     ------
@@ -41,7 +40,7 @@ class Model:
 
     @property
     def threads(self):
-        """How many shards run side by side."""
+        """How many processes share a minibatch."""
         return self.workers.threads
 
     def initialise(self, seed, scale=0.05):
@@ -62,7 +61,7 @@ class Model:
         self.parameters.load(np.concatenate([part.ravel() for part in parts]))
 
     def _share_gradients(self, products, sums):
-        """List, for each thread, its share of the rows of every weight gradient.
+        """Give each shard its share of the rows of every weight gradient.
 
         Parameters
         ----------
@@ -70,23 +69,15 @@ class Model:
             dW = dy x^T, set after the time loop.
         sums : list of (db, dy)
             db = the sum of dy over its columns.
-
-        Returns
-        -------
-        list of list of (function, arguments)
-            For `_run_all`, one list for each thread.
         """
-        threads = self.threads
-        shares = [[] for _ in range(threads)]
-        for dW, dy, x in products:
-            for share, rows in zip(shares, split(dW.shape[0], threads), strict=False):
-                share.append((linear.weight_gradient, (self.ops, dW[rows], dy[rows], x)))
-        for db, dy in sums:
-            for share, rows in zip(shares, split(db.shape[0], threads), strict=False):
-                share.append((linear.bias_gradient, (self.ops, db[rows], dy[rows])))
-        return shares
+        for k, shard in enumerate(self.shards):
+            for dW, dy, x in products:
+                rows = split(dW.shape[0], self.threads)[k]
+                shard.weight_gradients.append((linear.weight_gradient, (dW[rows], dy[rows], x)))
+            for db, dy in sums:
+                rows = split(db.shape[0], self.threads)[k]
+                shard.weight_gradients.append((linear.bias_gradient, (db[rows], dy[rows])))
 
-    @staticmethod
-    def _run_all(calls):
-        for function, arguments in calls:
-            function(*arguments)
+    def _sum_weight_gradients(self, shard):
+        for function, arguments in shard.weight_gradients:
+            function(self.ops, *arguments)

@@ -1,11 +1,12 @@
 """The canvas of DRAW without attention: all of it is read and written at every step.
 
-The canvas and the images lie features first, (D, B), like everything else in the model.
-x is the same at every step, so its product with the encoder's weights is computed once
-per minibatch, for all shards, and joins the gates as their constant part.
+The canvas and the images lie features first, (D, B), like everything else in the model, and a
+process owns some of the pixels. x is the same at every step, so its product with the encoder's
+weights is computed once per minibatch, and joins the gates as their constant part.
 """
 
 from ..nn import bernoulli, linear, read, write
+from .activations import length, stacked
 
 
 class WholeCanvas:
@@ -15,13 +16,14 @@ class WholeCanvas:
     ----------
     config : DrawConfig
     ops : Backend
+    batch : int
     """
 
     #: Nothing says where to look.
     aiming = ()
 
-    def __init__(self, config, ops):
-        self.config, self.ops = config, ops
+    def __init__(self, config, ops, batch):
+        self.config, self.ops, self.batch = config, ops, batch
         self.R = config.D
 
     def parameter_shapes(self):
@@ -33,50 +35,49 @@ class WholeCanvas:
     def tape_shapes(self, B):
         """Name and size the shared arrays."""
         T, D, h_enc = self.config.T, self.config.D, self.config.h_enc
+        return {"dconstant": (4 * h_enc, B), "dcanvas": (D, (T + 1) * B)}
+
+    def shard_shapes(self, shard):
+        """Name and size one process's own arrays."""
+        own, B = length(shard.pixels), self.batch
         return {
-            "constant": (4 * h_enc, B),  # W_x x + b
-            "dconstant": (4 * h_enc, B),
-            "dcanvas": (D, (T + 1) * B),
+            "canvas": (own, B),
+            "work": (own, B),
+            "constant": (4 * length(shard.units_enc), B),
         }
 
-    def shard_shapes(self, b):
-        """Name and size one thread's own arrays."""
-        D = self.config.D
-        return {
-            "x": (D, b),
-            "canvas": (D, b),
-            "work": (D, b),
-            "constant": (4 * self.config.h_enc, b),
-        }
-
-    def lay_out(self, shard, tape):
+    def lay_out(self, shard, tape, p):
         """Give a shard and its steps their views."""
-        shard.constant_shared = tape.constant[:, shard.columns]
-        shard.dconstant = tape.dconstant[:, shard.columns]
-        dcanvas = tape.by_step(tape.dcanvas, shard.columns)
-        shard.dcanvas_final = dcanvas[:, self.config.T]
+        h_enc, own = self.config.h_enc, shard.pixels
+        shard.rows.W_x = stacked(p.encoder.W_x, h_enc, shard.units_enc)
+        shard.rows.W_write, shard.rows.b_write = p.write.W[own], p.write.b[own]
+        shard.columns.W_write = p.write.W[:, shard.units_dec]
+        shard.x, shard.x_all = tape.x[own], tape.x
+        shard.constant = shard.constant.reshape(*shard.rows.b_enc.shape[:-1], tape.B)
+        shard.dconstant = stacked(tape.dconstant, h_enc, shard.units_enc)
+        shard.dr = tape.du[tape.rows.r][own]
+        r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)
+        shard.dcanvas_initial = tape.dcanvas_initial[own]
+        shard.dcanvas_final = dcanvas[own, self.config.T]
         for t, s in enumerate(shard.steps):
-            s.dcanvas, s.dcanvas_prev = dcanvas[:, t + 1], dcanvas[:, t]
+            s.r = r[own, t]
+            s.dcanvas_all, s.dcanvas = dcanvas[:, t + 1], dcanvas[own, t + 1]
+            s.dcanvas_prev = dcanvas[own, t]
 
-    def project(self, tape, p):
-        """constant = W_x x + b, once for all T steps."""
-        linear.forward(self.ops, tape.constant, tape.x, p.encoder.W_x)
-        tape.constant += p.encoder.b
-
-    def take(self, shard, p):
-        """Copy what is constant over the steps into the shard; return the gates' constant part."""
-        self.ops.xp.copyto(shard.x, shard.x_shared)
-        self.ops.xp.copyto(shard.constant, shard.constant_shared)
+    def take(self, shard):
+        """Return what is constant over the steps in the gates: W_x x + b."""
+        linear.forward(self.ops, shard.constant, shard.x_all, shard.rows.W_x)
+        shard.constant += shard.rows.b_enc
         return shard.constant
 
     def begin(self, shard, p):
         """canvas = c_0."""
         if self.config.initial == "learned":
-            self.ops.xp.copyto(shard.canvas, p.initial.c)
+            self.ops.xp.copyto(shard.canvas, p.initial.c[shard.pixels])
         else:
             shard.canvas.fill(0)
 
-    def begin_backward(self, shard, p):
+    def begin_backward(self, shard):
         """Hand the gradient at c_0 over."""
         self.ops.xp.copyto(shard.dcanvas_initial, shard.steps[0].dcanvas_prev)
 
@@ -84,25 +85,29 @@ class WholeCanvas:
         """r_t = x - sigmoid(c_{t-1})."""
         read.forward(self.ops, s.r, shard.x, shard.canvas)
 
-    def read_backward(self, shard, s, p):
+    def read_backward(self, shard, s):
         """From dr_t and dc_t to dc_{t-1}; the gates' gradient also counts for W_x x + b."""
         shard.dconstant += s.dgates_enc
         read.backward(self.ops, s.dcanvas_prev, shard.dr, s.dcanvas, s.r, shard.x)
 
     def write(self, shard, s, p):
         """c_t = c_{t-1} + W h_dec_t + b."""
-        write.forward(self.ops, shard.canvas, shard.work, s.h_dec, p.write.W, p.write.b)
+        rows = shard.rows
+        write.forward(self.ops, shard.canvas, shard.work, s.h_dec_all, rows.W_write, rows.b_write)
 
-    def write_backward(self, shard, s, p):
+    def write_backward(self, shard, s):
+        """Every pixel is its own stroke: dc_t is all that `decoder_backward` takes."""
+
+    def decoder_backward(self, shard, s):
         """From dc_t to dh_dec_t."""
-        write.backward(self.ops, shard.dh_dec, s.dcanvas, p.write.W)
+        write.backward(self.ops, shard.dh_dec, s.dcanvas_all, shard.columns.W_write)
 
-    def show(self, picture, shard):
-        """picture (D, b) = sigmoid(canvas)."""
-        self.ops.kernels.sigmoid(picture, shard.canvas)
+    def show(self, pictures, shard):
+        """This process's pixels of the pictures (D, B) = sigmoid(canvas)."""
+        self.ops.kernels.sigmoid(pictures[shard.pixels], shard.canvas)
 
     def loss(self, shard):
-        """The reconstruction loss of c_T."""
+        """The reconstruction loss of c_T, summed over this process's pixels."""
         bernoulli.forward(self.ops, shard.reconstruction, shard.work, shard.canvas, shard.x)
 
     def loss_backward(self, shard, scale):

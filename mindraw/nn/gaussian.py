@@ -3,6 +3,8 @@
 Equations 1 and 2 (mu = W h, s = exp(W h)), the reparameterised sample z = mu + s eps,
 and the latent loss of equation 11. The constant of equation 11 is T*z/2: it moves no
 gradient, but it moves the nats.
+
+mu and log s are stacked, (2z, B), or, where a process owns z of the latent units only, (2, z, B).
 """
 
 
@@ -28,16 +30,17 @@ def forward(ops, z, latent, q, h, eps, W, b):
     ops.kernels.gaussian_forward(z, latent, q, b, eps)
 
 
-def backward(ops, dh, dq, dz, q, z, scale, W):
-    """Undo `forward`.
+def backward(ops, dq, dz, q, z, scale):
+    """From dz to the gradient at q = [mu; log s].
+
+    What flows on is `linear.backward` of it, to h; over T steps, `linear.weight_gradient` gives the
+    gradient at W, and its sum that at b.
 
     Parameters
     ----------
     ops : Backend
-    dh : array (h, B)
-        Set.
     dq : array (2z, B)
-        Set to the gradient at [mu; log s]. Over T steps it gives those at W and b.
+        Set.
     dz : array (z, B)
         The gradient at the sample, from the decoder. Overwritten.
     q : array (2z, B)
@@ -45,7 +48,5 @@ def backward(ops, dh, dq, dz, q, z, scale, W):
     z : array (z, B)
     scale : float
         The gradient at `latent`: 1/B for the mean over a minibatch.
-    W : array (2z, h)
     """
     ops.kernels.gaussian_backward(dq, dz, q, z, scale)
-    ops.xp.matmul(W.T, dq, out=dh)

@@ -3,6 +3,9 @@
 a = W u + constant, where u stacks everything that changes from step to step, the
 previous h among it, and `constant` holds what does not: the bias and, where there is
 one, the product with a constant input, computed once per minibatch.
+
+The gates i, f, o and g are stacked, (4h, B), or, where a process owns h of an LSTM's units only,
+(4, h, B); W and the constant likewise.
 """
 
 
@@ -25,23 +28,21 @@ def forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W):
     ops.kernels.lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev)
 
 
-def backward(ops, du, dgates, dcell, gates, dh, tanh_cell, cell_prev, W):
-    """Undo `forward`.
+def backward(ops, dgates, dcell, gates, dh, tanh_cell, cell_prev):
+    """From dh and dcell to the gradient at a = W u + constant.
+
+    What flows on is `linear.backward` of it, to u; over T steps, `linear.weight_gradient` gives the
+    gradient at W, and its sum that at `constant`.
 
     Parameters
     ----------
     ops : Backend
-    du : array (n, B)
-        Set.
     dgates : array (4h, B)
-        Set to the gradient at a. Over T steps it gives the gradients at W, by
-        `linear.weight_gradient`, and at `constant`, by its sum.
+        Set.
     dcell : array (h, B)
         On entry the gradient at `cell` from the next step, on return at `cell_prev`.
     gates : array (4h, B)
         Overwritten.
     dh, tanh_cell, cell_prev : array (h, B)
-    W : array (4h, n)
     """
     ops.kernels.lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev)
-    ops.xp.matmul(W.T, dgates, out=du)

@@ -13,7 +13,8 @@ PACKAGE = ROOT / "mindraw"
 #: From the ground up: a file imports from its own floor and those below, never above.
 FLOORS = [
     {"errors"},
-    {"backend", "files", "parallel"},
+    {"team", "files"},
+    {"backend", "parallel"},
     {"arena"},
     {"kernels"},
     {"nn", "optim"},

@@ -117,8 +117,8 @@ def faults(tree):
 
 
 def dropped(node):
-    """Drop a statement that does something."""
-    if isinstance(node, ast.AugAssign) or is_call(node):
+    """Drop a statement that does something; waiting for others changes nothing in one process."""
+    if isinstance(node, ast.AugAssign) or (is_call(node) and ast.unparse(node) != "meet()"):
         yield f"dropped: {short(node)}", ast.Pass()
 
 

@@ -49,39 +49,42 @@ TARGETS = {
     "bernoulli.backward": ("bernoulli", "dcanvas", 2),
     "filterbank.place_backward": ("place", "dp", 2),
     "filterbank.backward": ("filterbank", "dmu dlog_s2", 3),
-    "gaussian.backward": ("gaussian", "dh dq", 4),
+    "gaussian.backward": ("gaussian", "dq", 2),
     "glimpse.read_backward": ("glimpse read", "dimage dFy dFx", 7),
     "glimpse.write_backward": ("glimpse write", "dpatch dFy dFx", 7),
     "linear.backward": ("linear", "dx", 2),
     "linear.weight_gradient": ("linear", "dW", 2),
     "linear.bias_gradient": ("linear", "db", 2),
-    "lstm.backward": ("lstm", "du dgates dcell", 5),
+    "lstm.backward": ("lstm", "dgates dcell", 3),
     "read.backward": ("read", "dcanvas_prev", 2),
     "softmax.backward": ("softmax", "dlogits", 2),
     "write.backward": ("write", "dh", 2),
     "WholeCanvas.begin_backward": (WHOLE, "", 1),
     "WholeCanvas.read_backward": (WHOLE, "", 4),
-    "WholeCanvas.write_backward": (WHOLE, "", 1),
+    "WholeCanvas.write_backward": (WHOLE, "", 0),
+    "WholeCanvas.decoder_backward": (WHOLE, "", 1),
     "WholeCanvas.loss_backward": (WHOLE, "", 3),
     "WholeCanvas.weight_gradients": (WHOLE, "", 4),
-    "AttentiveCanvas.begin_backward": (ATTENTION, "", 2),
-    "AttentiveCanvas.read_backward": (ATTENTION, "", 19),
-    "AttentiveCanvas.write_backward": (ATTENTION, "", 11),
+    "AttentiveCanvas.begin_backward": (ATTENTION, "", 6),
+    "AttentiveCanvas.read_backward": (ATTENTION, "", 16),
+    "AttentiveCanvas.write_backward": (ATTENTION, "", 7),
+    "AttentiveCanvas.decoder_backward": (ATTENTION, "", 9),
     "AttentiveCanvas.loss_backward": (ATTENTION, "", 2),
     "AttentiveCanvas.weight_gradients": (ATTENTION, "", 7),
-    "Draw.loss_and_gradient": (WHOLE, "", 3),
-    "Draw._forward_backward": (WHOLE, "", 2),
+    "Draw.loss_and_gradient": (WHOLE, "", 1),
+    "Draw._forward_backward": (WHOLE, "", 3),
     "Draw._begin_backward": (WHOLE, "", 6),
-    "Draw._backward": (WHOLE, "", 27),
-    "Draw._lay_out_weight_gradients": (WHOLE, "", 10),
-    "attention.backward": (CLASSIFY, "", 2),
+    "Draw._backward": (ATTENTION, "", 31),
+    "Draw._lay_out_weight_gradients": (WHOLE, "", 11),
     "attention.place_backward": (CLASSIFY, "", 3),
     "Model._share_gradients": (CLASSIFY, "", 2),
-    "Classifier.loss_and_gradient": (CLASSIFY, "", 2),
-    "Classifier._forward_backward": (CLASSIFY, "", 2),
-    "Classifier._backward": (CLASSIFY, "", 10),
-    "Classifier._read_backward": (FIRST, "", 12),
-    "Classifier._lay_out_weight_gradients": (FIRST, "", 11),
+    "Model._sum_weight_gradients": (CLASSIFY, "", 1),
+    "Classifier.loss_and_gradient": (CLASSIFY, "", 1),
+    "Classifier._forward_backward": (CLASSIFY, "", 3),
+    "Classifier._backward": (CLASSIFY, "", 12),
+    "Classifier._state_backward": (FIRST, "", 5),
+    "Classifier._read_backward": (FIRST, "", 7),
+    "Classifier._lay_out_weight_gradients": (FIRST, "", 12),
 }
 
 
@@ -135,7 +138,7 @@ def test_every_backward_function_has_its_faults():
 
 def test_no_fault_has_been_lost():
     planted_here = Counter(key(mutant.owner, mutant.function) for mutant in MUTANTS)
-    assert planted_here == {name: count for name, (_, _, count) in TARGETS.items()}
+    assert planted_here == Counter({name: count for name, (_, _, count) in TARGETS.items()})
     assert len(set(map(str, MUTANTS))) == len(MUTANTS)
 
 
