@@ -20,9 +20,12 @@ SMALLEST_SHARE = 25
 ROWS = 4
 
 
-def split(n, parts):
-    """Split range(n) into `parts` slices of nearly equal length; with n < parts some are empty."""
-    step = ROWS if n >= 4 * ROWS * parts else 1
+def split(n, parts, multiple=ROWS):
+    """Split range(n) into `parts` slices of nearly equal length.
+
+    Where n is large enough they begin at multiples of a number; with n < parts some are empty.
+    """
+    step = multiple if n >= 4 * multiple * parts else 1
     edges = [min(n, round(n * k / (parts * step)) * step) for k in range(parts)] + [n]
     return [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
 

@@ -68,28 +68,26 @@ def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
     dh, tanh_cell, cell_prev : array (h, B)
     """
     gates, dgates = (array.reshape(4, *dcell.shape) for array in (gates, dgates))
-    i, f, o, g = gates
-    di, df, do, dg = dgates
-    # h = o tanh(cell):  dcell += dh o (1 - tanh_cell^2)
-    np.multiply(tanh_cell, tanh_cell, out=do)
-    np.subtract(1, do, out=do)
+    (i, f, o, g), (di, df, do, dg) = gates, dgates
+    # sigmoid' = s (1 - s), of which 1 - s waits here for what it multiplies
+    np.subtract(1, gates[:3], out=dgates[:3])
+    # h = o t, t = tanh(cell):  do = dh t;  dcell += dh o (1 - t^2), in two parts
+    o *= dh
+    dcell += o
+    o *= tanh_cell
     do *= o
-    do *= dh
-    dcell += do
-    np.multiply(dh, tanh_cell, out=do)
-    # cell = f cell_prev + i g
-    np.multiply(dcell, g, out=di)
-    np.multiply(dcell, cell_prev, out=df)
+    o *= tanh_cell
+    dcell -= o
+    # cell = f cell_prev + i g:  di = dcell g;  dg = dcell i (1 - g^2), in two parts
     np.multiply(dcell, i, out=dg)
+    np.multiply(dg, g, out=i)
+    di *= i
+    i *= g
+    dg -= i
+    # df = dcell cell_prev
     dcell *= f
-    # i, f, o = sigmoid(a): da = ds s (1 - s);  g = tanh(a): da = dg (1 - g^2)
-    difo, ifo = dgates[:3], gates[:3]
-    difo *= ifo
-    np.subtract(1, ifo, out=ifo)
-    difo *= ifo
-    g *= g
-    np.subtract(1, g, out=g)
-    dg *= g
+    df *= dcell
+    df *= cell_prev
 
 
 def gaussian_forward(z, latent, q, bias, eps):

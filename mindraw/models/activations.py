@@ -138,9 +138,9 @@ class Shard:
 
     def __init__(self, config, canvas, ops, tape, p, k, threads):
         T, B, z, h_enc, h_dec = config.T, tape.B, config.z, config.h_enc, config.h_dec
-        parts = [split(n, threads)[k] for n in (h_enc, h_dec, z, config.D, B)]
-        self.units_enc, self.units_dec, self.latents, self.pixels, self.examples = parts
-        enc, dec, lat, *_ = parts
+        enc, dec, lat, pixels = (split(n, threads)[k] for n in (h_enc, h_dec, z, config.D))
+        self.units_enc, self.units_dec, self.latents, self.pixels = enc, dec, lat, pixels
+        self.examples = split(B, threads, multiple=1)[k]
         part_u = split(tape.du.shape[0], threads)[k]
         part_v = split(tape.dv.shape[0], threads)[k]
         own_enc, own_dec, own_z = length(enc), length(dec), length(lat)

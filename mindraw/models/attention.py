@@ -12,9 +12,8 @@ import numpy as np
 
 from ..nn import filterbank, linear
 
-#: What is kept of each step, and what all steps share.
-KEPT = ("a", "mu", "Fy", "ey", "Fx", "ex")
-SHARED = ("p", "dmu", "dFy", "dFx", "dhalf", "dpatch")
+#: What there is of each axis.
+AXIS = ("F", "e", "dF", "mu", "dmu", "s2", "dlog_s2")
 
 
 class Aim(NamedTuple):
@@ -64,27 +63,57 @@ def shapes(name, T, b, H, W, C, N):
     -------
     dict of str to tuple of int
     """
+    both = b * N * (W + H)  # the filters along x, then those along y
     return {
         f"{name}_p": (5, b),
         f"{name}_a": (T, 5, b),
         f"{name}_mu": (T, 2, b, N),
-        f"{name}_Fy": (T, b, N, H),
-        f"{name}_ey": (T, b, N, H),
-        f"{name}_Fx": (T, b, N, W),
-        f"{name}_ex": (T, b, N, W),
+        f"{name}_F": (T, both),
+        f"{name}_e": (T, both),
+        f"{name}_s2": (2, b),
+        f"{name}_dF": (both,),
         f"{name}_dmu": (2, b, N),
-        f"{name}_dFy": (b, N, H),
-        f"{name}_dFx": (b, N, W),
+        f"{name}_dlog_s2": (2, b),
         f"{name}_dhalf": (b, H * C, N),
         f"{name}_dpatch": (b, N, C * N),
     }
 
 
-def views(shard, name, t):
-    """Name the arrays of an attention at step t."""
-    kept = {key: getattr(shard, f"{name}_{key}")[t] for key in KEPT}
-    shared = {key: getattr(shard, f"{name}_{key}") for key in SHARED}
-    return SimpleNamespace(s2=kept["a"][2], gamma=kept["a"][4], **kept, **shared)
+def views(shard, name, t, grid):
+    """Name the arrays of an attention at step t.
+
+    The filters of both axes are one array where the picture is square, as if there were twice as
+    many examples: `axes` lists one or two.
+    """
+    a, mu, F, e = (getattr(shard, f"{name}_{key}")[t] for key in ("a", "mu", "F", "e"))
+    p, s2, dF, dmu, dlog_s2, dhalf, dpatch = (
+        getattr(shard, f"{name}_{key}")
+        for key in ("p", "s2", "dF", "dmu", "dlog_s2", "dhalf", "dpatch")
+    )
+    (_, b, N), (H,), (W,) = mu.shape, grid.rows.shape, grid.columns.shape
+
+    def by_axis(filters):
+        x, y = filters[: b * N * W], filters[b * N * W :]
+        return x.reshape(b, N, W), y.reshape(b, N, H)
+
+    def axis(pixels, *arrays):
+        return SimpleNamespace(**dict(zip(AXIS, arrays, strict=True)), pixels=pixels)
+
+    (Fx, Fy), (ex, ey), (dFx, dFy) = map(by_axis, (F, e, dF))
+    if H == W:
+        filters = (array.reshape(2 * b, N, W) for array in (F, e, dF))
+        places = (array.reshape(2 * b, N) for array in (mu, dmu))
+        widths = (array.reshape(2 * b) for array in (s2, dlog_s2))
+        axes = [axis(grid.columns, *filters, *places, *widths)]
+    else:
+        axes = [
+            axis(grid.columns, Fx, ex, dFx, mu[0], dmu[0], s2[0], dlog_s2[0]),
+            axis(grid.rows, Fy, ey, dFy, mu[1], dmu[1], s2[1], dlog_s2[1]),
+        ]
+    return SimpleNamespace(
+        p=p, a=a, mu=mu, s2=a[2], gamma=a[4], Fx=Fx, Fy=Fy, dFx=dFx, dFy=dFy, dF=dF,
+        dmu=dmu, dhalf=dhalf, dpatch=dpatch, s2_axes=s2, dlog_s2_axes=dlog_s2, axes=axes,
+    )  # fmt: skip
 
 
 def forward(ops, bank, h, W, bias, grid):
@@ -108,8 +137,9 @@ def forward(ops, bank, h, W, bias, grid):
 def place(ops, bank, bias, grid):
     """Build both filterbanks from bank.p, which is overwritten, and the bias."""
     filterbank.place_forward(ops, bank.mu, bank.a, bank.p, bias, grid)
-    filterbank.forward(ops, bank.Fy, bank.ey, bank.mu[1], bank.s2, grid.rows)
-    filterbank.forward(ops, bank.Fx, bank.ex, bank.mu[0], bank.s2, grid.columns)
+    ops.xp.copyto(bank.s2_axes, bank.s2)
+    for axis in bank.axes:
+        filterbank.forward(ops, axis.F, axis.e, axis.mu, axis.s2, axis.pixels)
 
 
 def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
@@ -122,12 +152,17 @@ def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
         Set. `linear.backward` of it flows on to h; over T steps it gives those at W and bias.
     bank : types.SimpleNamespace
         With dFy and dFx, which are overwritten as Fy and Fx are.
-    dlog_s2, dlog_gamma : array (b,)
-        What the intensity, and nothing else, gave. The first is overwritten.
+    dlog_s2 : array (b,)
+        Overwritten.
+    dlog_gamma : array (b,)
+        What the intensity gave.
     grid : mindraw.nn.filterbank.Grid
     """
-    filterbank.backward(ops, bank.dmu[1], dlog_s2, bank.dFy, bank.Fy, bank.ey, bank.s2, grid.rows)
-    filterbank.backward(
-        ops, bank.dmu[0], dlog_s2, bank.dFx, bank.Fx, bank.ex, bank.s2, grid.columns
-    )
+    ops.xp.copyto(bank.s2_axes, bank.s2)
+    bank.dlog_s2_axes.fill(0)
+    for axis in bank.axes:
+        filterbank.backward(
+            ops, axis.dmu, axis.dlog_s2, axis.dF, axis.F, axis.e, axis.s2, axis.pixels
+        )
+    ops.xp.sum(bank.dlog_s2_axes, axis=0, out=dlog_s2)
     filterbank.place_backward(ops, dp, bank.dmu, dlog_s2, dlog_gamma, bank.a, grid)

@@ -73,8 +73,7 @@ class AttentiveCanvas:
             "read_half_x": (T, b, H * C, N),
             "read_half_x_hat": (T, b, H * C, N),
             "read_patch": (b, N, C * N),
-            "read_dFy_x_hat": (b, N, H),
-            "read_dFx_x_hat": (b, N, W),
+            "read_dF_x_hat": (b * N * (W + H),),
         }
         N = config.write_n
         return shapes | {"write_half": (T, b, H * C, N), "write_patch": (T, b, N, C * N)}
@@ -100,6 +99,9 @@ class AttentiveCanvas:
         shard.work_from = pixels_first(shard.work)
         shard.dcanvas_initial_image = as_image(shard.dcanvas[0], C)
         shard.dcanvas_final_image = as_image(shard.dcanvas[config.T % 2], C)
+        N = config.read_n
+        shard.read_dFx_x_hat = shard.read_dF_x_hat[: b * N * W].reshape(b, N, W)
+        shard.read_dFy_x_hat = shard.read_dF_x_hat[b * N * W :].reshape(b, N, H)
         shard.w_patch = patches_first(shard.w, config.write_n)
         half = self.R // 2
         dr = tape.du[tape.rows.r][:, own]
@@ -122,8 +124,8 @@ class AttentiveCanvas:
             s.dread_next_all = dread[:, t + 1] if t + 1 < config.T else None
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
             s.dw_patch = patches_first(dw[:, t, own], config.write_n)
-            s.read = attention.views(shard, "read", t)
-            s.write = attention.views(shard, "write", t)
+            s.read = attention.views(shard, "read", t, self.read_grid)
+            s.write = attention.views(shard, "write", t, self.write_grid)
 
     def take(self, shard):
         """Copy x into the shard, in both layouts; return the gates' constant part, the bias."""
@@ -162,7 +164,6 @@ class AttentiveCanvas:
     def read_backward(self, shard, s):
         """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
         ops, bank = self.ops, s.read
-        shard.dlog_s2.fill(0)
         shard.dlog_gamma.fill(0)
         ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr_x, s.r_x, bank.gamma)
         glimpse.read_backward(
@@ -176,8 +177,7 @@ class AttentiveCanvas:
             ops, shard.update, shard.read_dFy_x_hat, shard.read_dFx_x_hat, bank.dhalf,
             bank.dpatch, s.half_x_hat, s.x_hat, bank.Fy, bank.Fx,
         )  # fmt: skip
-        bank.dFy += shard.read_dFy_x_hat
-        bank.dFx += shard.read_dFx_x_hat
+        bank.dF += shard.read_dF_x_hat
         read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
         attention.place_backward(
             ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.read_grid
@@ -196,7 +196,6 @@ class AttentiveCanvas:
     def write_backward(self, shard, s):
         """From dc_t to the stroke's gradient and to that of where it went."""
         ops, bank = self.ops, s.write
-        shard.dlog_s2.fill(0)
         shard.dlog_gamma.fill(0)
         glimpse.write_backward(
             ops, bank.dpatch, bank.dFy, bank.dFx, bank.dhalf,

@@ -135,10 +135,11 @@ class Shard:
         Its share of what follows the time loop.
     """
 
-    def __init__(self, config, ops, tape, p, k, threads):
+    def __init__(self, config, ops, tape, p, grid, k, threads):
         H, W, C, T, h, N = config.H, config.W, config.C, config.T, config.h, config.read_n
         B, R = tape.B, config.R
-        self.units, self.examples = own, seen = split(h, threads)[k], split(B, threads)[k]
+        own, seen = split(h, threads)[k], split(B, threads, multiple=1)[k]
+        self.units, self.examples = own, seen
         part = split(R + h, threads)[k]
         n, b = length(own), length(seen)
         shapes = attention.shapes("read", T, b, H, W, C, N) | {
@@ -196,7 +197,7 @@ class Shard:
                 dgates=stacked(dgates[:, t], h, own),
                 dread_all=dread[:, t],
                 dread=dread[:, t, seen],
-                bank=attention.views(self, "read", t),
+                bank=attention.views(self, "read", t, grid),
                 aimed=t > 0 or config.first == "state",
             )
             for t in range(T)
@@ -233,7 +234,7 @@ class Classifier(Model):
         self.gradients = self.parameters.like()
         self.tape = Tape(config, ops, batch)
         self.shards = [
-            Shard(config, ops, self.tape, self.parameters, k, self.threads)
+            Shard(config, ops, self.tape, self.parameters, self.grid, k, self.threads)
             for k in range(self.threads)
         ]
         self._lay_out_weight_gradients()
@@ -451,7 +452,6 @@ class Classifier(Model):
     def _read_backward(self, shard, s):
         """From dr_t to the gradient at where step t looked."""
         ops, bank = self.ops, s.bank
-        shard.dlog_s2.fill(0)
         shard.dlog_gamma.fill(0)
         ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
