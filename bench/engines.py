@@ -46,20 +46,18 @@ class Mindraw:
         self.ops = get_backend("numpy")
         self.version = numpy_version()
         self.model = build(config, self.ops, x.shape[1], threads)
-        owned = [
-            self.model.tape.inputs,
-            *(
-                shard.dcell_dec if not is_classifier(config) else shard.dcell
-                for shard in self.model.shards
-            ),
-        ]
-        self.held = sum(array.base.nbytes for array in owned)  # each a view into all of its owner's
+        laid_out = (self.model.tape, *self.model.shards)
+        self.held = sum(part.buffer.nbytes for part in laid_out)
         names = self.model.parameters.names
         self.model.parameters.load(np.concatenate([params[name].ravel() for name in names]))
         self.adam = Adam(self.model.parameters, self.ops, workers=self.model.workers)
         columns = x.reshape(*x.shape[:2], -1).swapaxes(1, 2)  # (minibatches, D, B)
         self.x = [self.ops.asarray(np.ascontiguousarray(part)) for part in columns]
         self.other = [self.ops.asarray(part) for part in other]
+
+    def memory_beside(self):
+        """MiB that only the other processes of its team hold."""
+        return self.model.workers.memory_beside() / 2**20
 
     def evaluate(self):
         losses = self._losses(0)
@@ -266,6 +264,6 @@ def serve(connection, engine, config, params, x, other, threads, project_once):
                 seconds.append(time.perf_counter() - start)
             connection.send(seconds)
         elif order == "peak":
-            connection.send(peak_memory())
+            connection.send(peak_memory() + getattr(runner, "memory_beside", lambda: 0.0)())
         elif order == "held":
             connection.send(getattr(runner, "held", None))

@@ -96,12 +96,13 @@ def carve(ops, shapes):
     Returns
     -------
     types.SimpleNamespace
-        One view for each name, each starting on a 64-byte boundary of the buffer.
+        One view for each name, each starting on a 64-byte boundary of the buffer, which is there
+        as `buffer`.
     """
     align = max(1, 64 // ops.dtype.itemsize)
     padded = {name: -(-math.prod(shape) // align) * align for name, shape in shapes.items()}
     flat = ops.shared((sum(padded.values()),))
-    views, offset = SimpleNamespace(), 0
+    views, offset = SimpleNamespace(buffer=flat), 0
     for name, shape in shapes.items():
         setattr(views, name, flat[offset : offset + math.prod(shape)].reshape(shape))
         offset += padded[name]

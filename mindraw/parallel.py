@@ -117,6 +117,10 @@ class Workers:
             self._team = None
             raise
 
+    def memory_beside(self):
+        """Count the bytes that only the other processes hold at present."""
+        return 0 if self._team is None else self._team.memory_beside()
+
     def forget(self):
         """End the team; the next call forks a new one."""
         if self._team is not None:

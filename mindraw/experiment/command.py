@@ -129,6 +129,8 @@ def _tell(experiment, task, run, outcome):
     """Print the summary and keep it in summary.json."""
     last = outcome.rows[-1]
     memory = peak_memory()
+    if memory is not None:
+        memory += task.model.workers.memory_beside() / 1e6
     found, lines = experiment.tell(task, last)
     summary = {
         "mindraw": __version__,

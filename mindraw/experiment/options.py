@@ -64,7 +64,7 @@ class Options:
     seed : int
         The weights, the order of the pictures and all noise follow from it.
     threads : int or None
-        Threads that share a minibatch; None for what suits the machine.
+        Processes that share a minibatch, one for each core; None for what suits the machine.
     backend : {"numpy", "cupy", "auto"}
         Where to compute; auto takes a GPU where CuPy finds one.
     out : str or None

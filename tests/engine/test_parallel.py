@@ -181,6 +181,17 @@ def test_a_team_ends_with_its_workers():
     assert ended(pid)
 
 
+def test_what_only_the_others_hold_is_counted():
+    class Big(Sums):
+        def count(self, share, meet, rounds, delays):
+            self.held = np.ones(5_000_000 * share)
+
+    big = Big(2)
+    assert big.workers.memory_beside() == 0
+    big.run(1)
+    assert 40e6 < big.workers.memory_beside() < 100e6
+
+
 def test_where_no_process_can_be_forked_one_works_and_two_say_why(monkeypatch):
     monkeypatch.setattr(parallel, "can_fork", lambda: False)
     assert default_threads(100) == 1
