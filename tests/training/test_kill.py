@@ -31,10 +31,16 @@ sys.exit(main({{"tiny": {preset!r}}}))
 
 
 @pytest.fixture
-def preset(idx_folder):
+def threads():
+    return 1
+
+
+@pytest.fixture
+def preset(idx_folder, threads):
     return Experiment(
         dataset="mnist", data=str(idx_folder), binarise="stochastic", T=2, h_enc=6, h_dec=5, z=2,
-        batch=10, minibatches=800, report=7, evaluate=50, checkpoint=3, pictures=0, threads=1,
+        batch=10, minibatches=800, report=7, evaluate=50, checkpoint=3, pictures=0,
+        threads=threads,
         backend="numpy",
     )  # fmt: skip
 
@@ -115,6 +121,7 @@ def template(preset, tmp_path):
         process.stdin.close()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_killed_at_random_moments(preset, template, start, tmp_path):
     moments = random.Random(20)
     run = tmp_path / "run"
