@@ -1,6 +1,5 @@
 """Classification by glimpses: what it takes, and what it leaves behind."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,8 +67,6 @@ class Classification(Options):
         Standard deviation of its filters before training, in pixels.
     first_gain : float or None
         Its intensity before training.
-    forget : float
-        Bias of the forget gates before training.
     """
 
     name: str = "classify"
@@ -92,7 +89,6 @@ class Classification(Options):
     first_span: float | None = None
     first_deviation: float | None = None
     first_gain: float | None = None
-    forget: float = 0.0
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
@@ -102,8 +98,6 @@ class Classification(Options):
         self.require_positive(*aims, *firsts)
         if firsts and self.first != "learned":
             raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
-        if not math.isfinite(self.forget):
-            raise MindrawError(f"forget is {self.forget!r}: it must be a number")
         self.model_config((1, 28, 28), 10)
 
     def model_config(self, shape, classes):

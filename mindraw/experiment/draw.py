@@ -103,7 +103,7 @@ class Experiment(Options):
             start["write"] = Aim.broad(self.write_n, side)
         if self.canvas == "mean":
             start["canvas"] = mean_logits(dataset.train)
-        model.initialise(self.seed, self.init_scale, **start)
+        model.initialise(self.seed, self.init_scale, forget=self.forget, **start)
         return DrawTask(model, dataset, self.seed)
 
     def sketch(self, task, run, step):

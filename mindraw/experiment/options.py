@@ -29,6 +29,8 @@ class Options:
         Side of an image, in pixels, where the data set lets you choose.
     init_scale : float
         The weights start as this times N(0, 1).
+    forget : float
+        Bias of the forget gates before training.
     batch : int
         Pictures per minibatch.
     lr : float
@@ -76,6 +78,7 @@ class Options:
     data: str | None = None
     size: int | None = None
     init_scale: float = 0.05
+    forget: float = 0.0
     batch: int = 100
     lr: float = 0.001
     schedule: Literal["constant", "cosine", "decay"] = "constant"
@@ -122,6 +125,8 @@ class Options:
                     f"{name} is {value!r}: it must be a whole number of at least {least}"
                 )
         self.require_positive("init_scale", "lr", "aim_rate", "clip", "lr_decay", "lr_decay_every")
+        if not (isinstance(self.forget, int | float) and math.isfinite(self.forget)):
+            raise MindrawError(f"forget is {self.forget!r}: it must be a number")
         if not (isinstance(self.beta1, int | float) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
         if not (isinstance(self.lr_floor, int | float) and 0 <= self.lr_floor <= self.lr):

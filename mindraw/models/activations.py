@@ -115,6 +115,35 @@ def stacked(array, n, own):
     return array.reshape(-1, n, *array.shape[1:])[:, own]
 
 
+class Rows:
+    """The rows that a process owns of weights that stack several blocks, side by side.
+
+    Views where it owns all; else copies, since one product with all of them is faster than one
+    for each block. They are attributes, under the names given to `add`.
+
+    Parameters
+    ----------
+    ops : Backend
+    """
+
+    def __init__(self, ops):
+        self._ops, self._copies = ops, []
+
+    def add(self, name, array, n, own):
+        """Name the rows `own` of each block of n rows of an array (k*n, columns)."""
+        view = stacked(array, n, own)
+        if view is not array:
+            copy = self._ops.empty(view.shape)
+            self._copies.append((copy, view))
+            view = copy.reshape(-1, array.shape[1])
+        setattr(self, name, view)
+
+    def refresh(self):
+        """Copy what has changed since: the weights, by an update."""
+        for copy, view in self._copies:
+            self._ops.xp.copyto(copy, view)
+
+
 def length(part):
     """Count what a slice from `split` has."""
     return part.stop - part.start
@@ -128,8 +157,10 @@ class Shard:
     units_enc, units_dec, latents, pixels, examples : slice
         Its own of each: units of the LSTMs, latent units, and, where reading and writing take
         them one by one, pixels or columns of the minibatch.
-    rows, columns : types.SimpleNamespace
-        Views of the parameters, for the products forward and backward.
+    rows : Rows
+        Of the parameters, for the products forward.
+    columns : types.SimpleNamespace
+        Views of the parameters, for the products backward.
     steps : list of types.SimpleNamespace
         For each t the views that step t works on; ``*_prev`` belong to t - 1.
     weight_gradients : list of (function, arguments)
@@ -158,14 +189,16 @@ class Shard:
             "dcell_dec": (own_dec, B),
         }
         self.__dict__.update(vars(carve(ops, shapes | canvas.shard_shapes(self))))
-        self.rows = SimpleNamespace(
-            W_u=stacked(p.encoder.W_u, h_enc, enc),
-            b_enc=stacked(p.encoder.b, h_enc, enc),
-            W_latent=stacked(p.latent.W, z, lat),
-            b_latent=stacked(p.latent.b, z, lat),
-            W_v=stacked(p.decoder.W_v, h_dec, dec),
-            b_dec=stacked(p.decoder.b, h_dec, dec),
-        )
+        self.rows = Rows(ops)
+        for name, array, n, own in (
+            ("W_u", p.encoder.W_u, h_enc, enc),
+            ("b_enc", p.encoder.b, h_enc, enc),
+            ("W_latent", p.latent.W, z, lat),
+            ("b_latent", p.latent.b, z, lat),
+            ("W_v", p.decoder.W_v, h_dec, dec),
+            ("b_dec", p.decoder.b, h_dec, dec),
+        ):
+            self.rows.add(name, array, n, own)
         self.columns = SimpleNamespace(
             W_u=p.encoder.W_u[:, part_u],
             W_latent=p.latent.W[:, enc],
@@ -187,9 +220,6 @@ class Shard:
         )
         h_enc_all, h_dec_all = inputs[tape.rows.h_enc], inputs[tape.rows.h_dec]
         self.h_enc_initial, self.h_dec_initial = h_enc_all[enc, 0], h_dec_all[dec, 0]
-        gates_enc = self.gates_enc.reshape(T, *stacked(p.encoder.b, h_enc, enc).shape[:-1], B)
-        gates_dec = self.gates_dec.reshape(T, *stacked(p.decoder.b, h_dec, dec).shape[:-1], B)
-        q = self.q.reshape(T, *stacked(p.latent.b, z, lat).shape[:-1], B)
         self.steps = [
             SimpleNamespace(
                 t=t,
@@ -202,15 +232,15 @@ class Shard:
                 h_dec_all=h_dec_all[:, t + 1],
                 h_dec=h_dec_all[dec, t + 1],
                 h_dec_prev_all=h_dec_all[:, t],
-                gates_enc=gates_enc[t],
+                gates_enc=self.gates_enc[t],
                 cell_enc=self.cell_enc[t + 1],
                 cell_enc_prev=self.cell_enc[t],
                 tanh_enc=self.tanh_enc[t],
-                gates_dec=gates_dec[t],
+                gates_dec=self.gates_dec[t],
                 cell_dec=self.cell_dec[t + 1],
                 cell_dec_prev=self.cell_dec[t],
                 tanh_dec=self.tanh_dec[t],
-                q=q[t],
+                q=self.q[t],
                 dgates_enc_all=dgates_enc[:, t],
                 dgates_enc=stacked(dgates_enc[:, t], h_enc, enc),
                 dgates_dec_all=dgates_dec[:, t],

@@ -13,7 +13,7 @@ from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
 from ..parallel import split
 from . import attention
-from .activations import length, stacked
+from .activations import Rows, length, stacked
 from .attention import Aim
 from .model import Model
 
@@ -124,8 +124,9 @@ class Shard:
     Attributes
     ----------
     units, examples : slice
-    rows, columns : types.SimpleNamespace
-        Views of the parameters, for the products forward and backward (see `activations.py`).
+    rows : Rows
+    columns : types.SimpleNamespace
+        The parameters, for the products forward and backward (see `activations.py`).
     image : array (b, H*C, W)
         The pictures.
     steps : list of types.SimpleNamespace
@@ -161,9 +162,9 @@ class Shard:
             setattr(self, name, getattr(tape, name)[:, seen])
         self.loss, self.wrong = tape.loss[seen], tape.wrong[seen]
         self.image_to = self.image.reshape(b, H, C, W)
-        self.rows = SimpleNamespace(
-            W_u=stacked(p.encoder.W_u, h, own), b=stacked(p.encoder.b, h, own)
-        )
+        self.rows = Rows(ops)
+        self.rows.add("W_u", p.encoder.W_u, h, own)
+        self.rows.add("b", p.encoder.b, h, own)
         self.columns = SimpleNamespace(
             W_u=p.encoder.W_u[:, part], W_read=p.read.W[:, own], W_classify=p.classify.W[:, own]
         )
@@ -181,7 +182,6 @@ class Shard:
         self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
         self.dh_initial = tape.dh_initial[own]
         self.weight_gradients = []
-        gates = self.gates.reshape(T, *self.rows.b.shape[:-1], B)
         self.steps = [
             SimpleNamespace(
                 u_all=inputs[:, t],
@@ -189,7 +189,7 @@ class Shard:
                 h=states[own, t + 1],
                 h_seen_prev=states[:, t, seen],
                 half=self.half[t],
-                gates=gates[t],
+                gates=self.gates[t],
                 cell=self.cell[t + 1],
                 cell_prev=self.cell[t],
                 tanh=self.tanh[t],
@@ -400,6 +400,7 @@ class Classifier(Model):
 
     def _forward(self, shard, meet):
         ops, p, rows = self.ops, self.parameters, shard.rows
+        rows.refresh()
         if self.config.initial == "learned":
             ops.xp.copyto(shard.h_initial, p.initial.h[shard.units])
         meet()  # h_0

@@ -153,7 +153,7 @@ class Draw(Model):
         """Names of the parameters that say where to look; none without attention."""
         return self.canvas.aiming
 
-    def initialise(self, seed, scale=0.05, read=None, write=None, canvas=None):
+    def initialise(self, seed, scale=0.05, read=None, write=None, canvas=None, forget=0.0):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
 
         Parameters
@@ -165,9 +165,13 @@ class Draw(Model):
             in a grid over the whole picture. Ignored without attention.
         canvas : numpy.ndarray (D,) or None
             Logits, where a learned c_0 starts. Ignored where c_0 is not learned.
+        forget : float
+            The bias of the forget gates.
         """
         super().initialise(seed, scale)
-        p = self.parameters
+        p, h_enc, h_dec = self.parameters, self.config.h_enc, self.config.h_dec
+        p.encoder.b[h_enc : 2 * h_enc].fill(forget)
+        p.decoder.b[h_dec : 2 * h_dec].fill(forget)
         if self.config.attention:
             for bias, aim in ((p.read.b, read), (p.attend.b, write)):
                 bias[...] = self.ops.asarray((aim or Aim()).column())
@@ -355,6 +359,7 @@ class Draw(Model):
 
     def _forward(self, shard, meet, show=False):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
+        rows.refresh()
         constant = canvas.take(shard)
         self._begin(shard)
         shard.latent.fill(0)
@@ -420,6 +425,7 @@ class Draw(Model):
 
     def _generate(self, shard, meet):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
+        rows.refresh()
         self._begin(shard)
         for t, s in enumerate(shard.steps):
             ops.xp.copyto(s.z, s.eps)

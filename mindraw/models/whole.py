@@ -49,11 +49,10 @@ class WholeCanvas:
     def lay_out(self, shard, tape, p):
         """Give a shard and its steps their views."""
         h_enc, own = self.config.h_enc, shard.pixels
-        shard.rows.W_x = stacked(p.encoder.W_x, h_enc, shard.units_enc)
+        shard.rows.add("W_x", p.encoder.W_x, h_enc, shard.units_enc)
         shard.rows.W_write, shard.rows.b_write = p.write.W[own], p.write.b[own]
         shard.columns.W_write = p.write.W[:, shard.units_dec]
         shard.x, shard.x_all = tape.x[own], tape.x
-        shard.constant = shard.constant.reshape(*shard.rows.b_enc.shape[:-1], tape.B)
         shard.dconstant = stacked(tape.dconstant, h_enc, shard.units_enc)
         shard.dr = tape.du[tape.rows.r][own]
         r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)

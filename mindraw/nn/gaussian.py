@@ -4,7 +4,8 @@ Equations 1 and 2 (mu = W h, s = exp(W h)), the reparameterised sample z = mu + 
 and the latent loss of equation 11. The constant of equation 11 is T*z/2: it moves no
 gradient, but it moves the nats.
 
-mu and log s are stacked, (2z, B), or, where a process owns z of the latent units only, (2, z, B).
+mu and log s are stacked, (2z, B); their gradients, where a process owns z of the units only, are
+(2, z, B).
 """
 
 

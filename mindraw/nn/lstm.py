@@ -4,8 +4,8 @@ a = W u + constant, where u stacks everything that changes from step to step, th
 previous h among it, and `constant` holds what does not: the bias and, where there is
 one, the product with a constant input, computed once per minibatch.
 
-The gates i, f, o and g are stacked, (4h, B), or, where a process owns h of an LSTM's units only,
-(4, h, B); W and the constant likewise.
+The gates i, f, o and g are stacked, (4h, B); their gradients, where a process owns h of the units
+only, are (4, h, B).
 """
 
 

@@ -57,3 +57,9 @@ def test_the_first_canvas_starts_at_the_logits_it_is_given(attention):
     # a decoder without weights adds nothing
     first = model.generate(np.zeros(model.noise_shape()))[0]
     np.testing.assert_allclose(first, np.tile(1 / (1 + np.exp(-logits))[:, None], B), rtol=1e-12)
+
+
+def test_the_forget_gates_start_where_they_are_told():
+    p = started(forget=1.5).parameters
+    for bias in (p.encoder.b, p.decoder.b):
+        np.testing.assert_array_equal(bias.reshape(4, 4), np.repeat([[0], [1.5], [0], [0]], 4, 1))
