@@ -73,7 +73,7 @@ def _main(presets, argv, finish):
         task = experiment.build(dataset, ops)
         if dataset.stand_in:  # such a run cannot go on with the real pictures
             task.training["stand-in"] = True
-        # the number of threads decides how sums are rounded: a resumed run keeps it
+        # the number of processes decides how sums are rounded: a resumed run keeps it
         experiment = dataclasses.replace(experiment, threads=task.model.threads)
         settings = {"mindraw": __version__, **dataclasses.asdict(experiment)}
         if run is None:
@@ -97,8 +97,8 @@ def _train(experiment, settings, task, run, finish):
         pictures=experiment.pictures,
     )
     print(
-        f"{plan.steps} minibatches of {task.batch} on {task.ops.name} with "
-        f"{task.model.threads} thread{'s' * (task.model.threads > 1)}, into {run.folder}",
+        f"{plan.steps} minibatches of {task.batch} on {task.ops.name} in "
+        f"{task.model.threads} process{'es' * (task.model.threads > 1)}, into {run.folder}",
         flush=True,
     )
 

@@ -1,4 +1,4 @@
-"""The benches of mindraw alone: growth and the profile."""
+"""The benches of mindraw alone: growth, the profile and single operations."""
 
 import json
 import subprocess
@@ -53,3 +53,14 @@ def test_the_profile_adds_up(threads):
     parts = [float(row[3]) for row in rows[1:]]
     assert sum(parts) == pytest.approx(total, rel=0.05)
     assert ("waiting for the others" in "".join(lines)) == (threads == "2")
+
+
+def test_every_operation_of_a_step_is_timed(tmp_path):
+    file = tmp_path / "rows.json"
+    run("kernels.py", "--configs", "attn", "cluttered", "--steps", "1", "--json", file)
+    rows = json.loads(file.read_text())
+    found = {row["operation"] for row in rows if row["config"] == "attn"}
+    assert {"matmul", "lstm_forward", "lstm_backward", "filterbank_backward", "adam"} <= found
+    assert "softmax_forward" in {row["operation"] for row in rows if row["config"] == "cluttered"}
+    assert all(row["us"] > 0 and row["calls"] >= 1 for row in rows)
+    assert all(row["gflops"] > 0 for row in rows if row["operation"] == "matmul")
