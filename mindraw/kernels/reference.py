@@ -404,7 +404,7 @@ def filterbank_forward(F, e, mu, s2, pixels):
     e *= F
     e *= (0.5 / s2)[:, None, None]
     np.exp(e, out=F)
-    F /= F.sum(axis=2, keepdims=True)
+    F /= np.einsum("bna->bn", F)[:, :, None]  # a third of the time of a sum over the last axis
 
 
 def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
@@ -423,7 +423,7 @@ def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
     pixels : array (A,)
     """
     dF *= F
-    F *= dF.sum(axis=2, keepdims=True)
+    F *= np.einsum("bna->bn", dF)[:, :, None]
     dF -= F  # the gradient at e
     np.matmul(dF, pixels, out=dmu)
     dmu /= s2[:, None]
@@ -456,7 +456,7 @@ def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
     gamma : array (B,)
     """
     np.multiply(dr, r, out=dpatch)
-    dlog_gamma += dpatch.sum(axis=(1, 2))
+    dlog_gamma += np.einsum("bnk->b", dpatch)
     np.multiply(dr, gamma[:, None, None], out=dpatch)
 
 
@@ -489,5 +489,5 @@ def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
     gamma : array (B,)
     """
     patch *= dpatch
-    dlog_gamma -= patch.sum(axis=(1, 2))
+    dlog_gamma -= np.einsum("bnk->b", patch)
     np.divide(dpatch, gamma[:, None, None], out=dw)
