@@ -1,4 +1,4 @@
-"""The benches of mindraw alone: growth, the profile and single operations."""
+"""The benches of mindraw alone: growth, the breakdown and single operations."""
 
 import json
 import subprocess
@@ -45,9 +45,9 @@ def test_growth_leaves_a_table_and_a_plot(tmp_path):
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_profile_adds_up(threads):
+def test_the_breakdown_adds_up(threads):
     options = ("--config", "cluttered", "--threads", threads, "--steps", "2", "--least", "0.3")
-    lines = run("profile.py", *options).splitlines()
+    lines = run("breakdown.py", *options).splitlines()
     total = float(lines[0].split()[3])
     rows = [line.split("|") for line in lines if line.startswith("| ")]
     parts = [float(row[3]) for row in rows[1:]]

@@ -1,6 +1,6 @@
 """Where a training step's time goes, call by call, in one of the processes that share it.
 
-python bench/profile.py --config attn
+python bench/breakdown.py --config attn
 """
 
 from __future__ import annotations
