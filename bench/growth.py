@@ -74,7 +74,7 @@ def plot(rows: list[dict], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     columns = list(dict.fromkeys(row["varied"] for row in rows))
     figure, axes = pyplot.subplots(
@@ -86,6 +86,8 @@ def plot(rows: list[dict], path: Path) -> None:
             axis.loglog(x, [row[key] for row in group], "o-", label=name)
             axis.set_xticks(x, map(str, x))
             axis.minorticks_off()
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter("{x:g}")
             axis.grid(alpha=0.3)
     for column, what in enumerate(columns):
         axes[1, column].set_xlabel(what)
