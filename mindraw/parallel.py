@@ -67,8 +67,8 @@ class Workers:
         self._blas = _controller()
         if threads > 1 and not can_fork():
             raise MindrawError(
-                f"{threads} threads need a system that can fork processes, such as Linux: "
-                "use threads=1"
+                f"{threads} threads need a system that can fork processes and has semaphores, such "
+                "as Linux with /dev/shm: use threads=1"
             )
         if threads > 1 and self._blas is None:
             raise MindrawError(

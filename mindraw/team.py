@@ -7,6 +7,7 @@ that its first process has laid out; what crosses between processes lies in memo
 """
 
 import contextlib
+import functools
 import gc
 import mmap
 import multiprocessing
@@ -17,7 +18,6 @@ import sys
 import traceback
 import warnings
 import weakref
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +40,16 @@ def shared_zeros(shape, dtype):
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 
+@functools.cache
 def can_fork():
-    """Tell whether this system has what a team needs."""
-    return hasattr(os, "fork") and sys.platform != "darwin"  # Accelerate does not survive a fork
+    """Tell whether this system has what a team needs: processes to fork, and semaphores."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":  # Accelerate does not survive a fork
+        return False
+    try:
+        multiprocessing.get_context("fork").Semaphore(0)
+    except (ImportError, OSError):  # no /dev/shm
+        return False
+    return True
 
 
 class Abandoned(Exception):
@@ -127,7 +134,7 @@ class Team:
     def _work(self, k, arguments):
         """Do process k's part, and wait for the others'; say so if it fails."""
         try:
-            self._function(k, partial(self._meet, k), *arguments)
+            self._function(k, functools.partial(self._meet, k), *arguments)
             self._meet(k)
         except BaseException as error:
             if not isinstance(error, Abandoned):

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from mindraw import MindrawError, parallel
 from mindraw.parallel import Workers, default_threads, split
-from mindraw.team import shared_zeros
+from mindraw.team import can_fork, shared_zeros
 
 
 @given(st.integers(0, 300), st.integers(1, 20))
@@ -212,6 +213,16 @@ def test_blas_is_held_to_one_thread_and_let_go():
     with Workers(1).single_threaded_blas():
         assert set(counts()) == {1}
     assert counts() == before
+
+
+def test_without_semaphores_no_team_is_formed(monkeypatch):
+    def refuse(method):
+        raise OSError("no /dev/shm")
+
+    can_fork.cache_clear()
+    monkeypatch.setattr(multiprocessing, "get_context", refuse)
+    assert not can_fork()
+    can_fork.cache_clear()
 
 
 def test_without_threadpoolctl_one_thread_works_and_two_say_why(monkeypatch):
