@@ -23,6 +23,8 @@ class Adam:
         Processes to share the vector out to.
     rates : dict of str to float, or None
         What the learning rate is multiplied by for the parameters named; 1 for the others.
+    apart : sequence of str
+        Parameters whose gradient is clipped by a norm of its own, not by that of all.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class Adam:
 
     def __init__(
         self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None,
-        rates=None,
+        rates=None, apart=(),
     ):  # fmt: skip
         if not (math.isfinite(lr) and lr > 0):
             raise MindrawError(f"lr is {lr}: the learning rate must be positive")
@@ -46,13 +48,14 @@ class Adam:
             raise MindrawError(f"beta1 is {beta1} and beta2 {beta2}: both must lie in [0, 1)")
         if not (eps > 0 and clip > 0):
             raise MindrawError(f"eps is {eps} and clip {clip}: both must be positive")
-        self.rates = dict(rates or {})
-        for name, rate in self.rates.items():
+        self.rates, self.apart = dict(rates or {}), frozenset(apart)
+        for name in (*self.rates, *self.apart):
             if name not in params.names:
                 raise MindrawError(
-                    f"there is no parameter {name!r} to give a rate: there are "
+                    f"there is no parameter {name!r} to treat otherwise than the rest: there are "
                     + ", ".join(params.names)
                 )
+        for name, rate in self.rates.items():
             if not (math.isfinite(rate) and rate > 0):
                 raise MindrawError(f"the rate of {name} is {rate}: it must be positive")
         self.params, self.ops = params, ops
@@ -62,22 +65,35 @@ class Adam:
         self.m, self.v = ops.shared((size,)), ops.shared((size,))
         self.count = 0
         self._gradients = None
-        self._state = ops.shared((2,))
+        self._spans = self._neighbours(lambda name: name in self.apart)
+        self._groups = sorted({apart for _, _, apart in self._spans})
+        # the norm of each group, and the first update at which one was not finite
+        self._state = ops.shared((len(self._groups), 2))
+        one = len(self._spans) == 1
+        self._norms = self._state if one else ops.shared((len(self._spans), 2))
         self._shares = self._share(size, getattr(ops.kernels, "BLOCK", 0))
 
-    def _share(self, size, block):
-        """List for each process its ranges of the flat vector, each with one rate, and its work."""
-        runs, start = [], 0  # neighbours of the same rate are one run
+    def _neighbours(self, how):
+        """List (start, stop, how) of neighbours in the flat vector that are treated alike."""
+        runs, start = [], 0
         for name, shape in self.params.shapes.items():
-            stop, rate = start + math.prod(shape), self.rates.get(name, 1.0)
-            if runs and runs[-1][2] == rate:
+            stop = start + math.prod(shape)
+            if runs and runs[-1][2] == how(name):
                 start = runs.pop()[0]
-            runs.append((start, stop, rate))
+            runs.append((start, stop, how(name)))
             start = stop
+        return runs
+
+    def _share(self, size, block):
+        """List for each process its ranges of the flat vector, their rates and norms; its work."""
+        runs = self._neighbours(lambda name: (self.rates.get(name, 1.0), name in self.apart))
         shares = []
         for part in split(size, self.workers.threads):
-            clipped = [(max(lo, part.start), min(hi, part.stop), rate) for lo, hi, rate in runs]
-            parts = [(slice(lo, hi), rate) for lo, hi, rate in clipped if lo < hi]
+            parts = []
+            for start, stop, (rate, apart) in runs:
+                lo, hi = max(start, part.start), min(stop, part.stop)
+                if lo < hi:
+                    parts.append((slice(lo, hi), rate, self._state[self._groups.index(apart)]))
             shares.append((parts, self.ops.empty((min(size, block),))))
         return shares
 
@@ -93,30 +109,43 @@ class Adam:
         lr : float or None
         """
         self.count += 1
-        self.ops.kernels.gradient_norm(self._state, gradients.flat, self.count)
+        self._measure(gradients)
         if gradients is not self._gradients:
             self._gradients = gradients
             self.workers.forget()
         lr = self.lr if lr is None else lr
         self.workers.together(self._update, self._shares, lr, self.count)
 
+    def _measure(self, gradients):
+        """Set each group's norm; where one is not finite, no group is updated any more."""
+        ops, state = self.ops, self._state
+        for (start, stop, _), norm in zip(self._spans, self._norms, strict=True):
+            ops.kernels.gradient_norm(norm, gradients.flat[start:stop], self.count)
+        if self._norms is state:
+            return
+        state[:, 0] = 0
+        for (_, _, apart), norm in zip(self._spans, self._norms, strict=True):
+            total = state[self._groups.index(apart), :1]
+            ops.xp.hypot(total, norm[:1], out=total)
+        state[:, 1] = self._norms[:, 1].max()
+
     def _update(self, share, meet, lr, count):
         parts, work = share
-        for part, rate in parts:
+        for part, rate, state in parts:
             self.ops.kernels.adam(
                 self.params.flat[part], self.m[part], self.v[part], work,
-                self._gradients.flat[part], self._state, self.clip, rate * lr,
+                self._gradients.flat[part], state, self.clip, rate * lr,
                 self.beta1, self.beta2, self.eps, count,
             )  # fmt: skip
 
     def failed_step(self):
         """Return the number of the first update that was not finite, or None; reads the device."""
-        number = int(self.ops.to_numpy(self._state)[1])
+        number = int(self.ops.to_numpy(self._state)[0, 1])
         return number or None
 
     def norm(self):
         """Return the last gradient's norm before clipping; reads the device."""
-        return float(self.ops.to_numpy(self._state)[0])
+        return math.hypot(*self.ops.to_numpy(self._state)[:, 0].tolist())
 
     def load(self, m, v, count):
         """Continue from saved moments.
@@ -130,6 +159,7 @@ class Adam:
         self.v[...] = self.ops.asarray(v)
         self.count = int(count)
         self._state.fill(0)
+        self._norms.fill(0)
 
 
 def constant(lr):

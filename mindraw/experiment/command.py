@@ -87,7 +87,7 @@ def _train(experiment, settings, task, run, finish):
     optimizer = Adam(
         task.model.parameters, task.ops, lr=experiment.lr, beta1=experiment.beta1,
         clip=experiment.clip, workers=task.model.workers,
-        rates=experiment.rates(task.model),
+        rates=experiment.rates(task.model), apart=experiment.apart(task.model),
     )  # fmt: skip
     plan = Plan(
         steps=experiment.steps(task.minibatches.per_epoch),

@@ -72,8 +72,9 @@ class Experiment(Options):
             raise MindrawError("canvas mean is for a learned first canvas: give initial learned")
         if self.filters == "broad" and not config.attention:
             raise MindrawError("filters broad is for attention: give read_n and write_n")
-        if self.aim_rate != 1 and not config.attention:
-            raise MindrawError("aim_rate is for attention: give read_n and write_n")
+        for name in ("aim_rate", "aim_clip"):
+            if getattr(self, name) != getattr(Options, name) and not config.attention:
+                raise MindrawError(f"{name} is for attention: give read_n and write_n")
 
     def model_config(self, shape):
         """Return the model's configuration for images of `shape` (C, H, W)."""

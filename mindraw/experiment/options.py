@@ -47,6 +47,9 @@ class Options:
         Minibatches over which the rate first rises to what the schedule says.
     aim_rate : float
         What the learning rate is multiplied by for the parameters that say where to look.
+    aim_clip : {"together", "apart"}
+        The gradient of those parameters is clipped together with all others, or by a norm of its
+        own.
     beta1 : float
         Adam's beta1.
     clip : float
@@ -87,6 +90,7 @@ class Options:
     lr_decay_every: float = 0.04
     lr_warmup: int = 0
     aim_rate: float = 1.0
+    aim_clip: Literal["together", "apart"] = "together"
     beta1: float = 0.5
     clip: float = 5.0
     minibatches: int | None = None
@@ -161,6 +165,10 @@ class Options:
     def rates(self, model):
         """Return what the learning rate is multiplied by, for the parameters where it is not 1."""
         return {} if self.aim_rate == 1 else dict.fromkeys(model.aiming, self.aim_rate)
+
+    def apart(self, model):
+        """Return the names of the parameters whose gradient is clipped by a norm of its own."""
+        return model.aiming if self.aim_clip == "apart" else ()
 
     # ---------------------------------------------------------------- what an experiment is
 

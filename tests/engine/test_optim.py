@@ -65,13 +65,60 @@ def test_some_parameters_learn_at_another_rate(threads):
         np.testing.assert_allclose(moved, 0.01 * rates.get(name, 1.0), rtol=1e-5)
 
 
+#: Of which those clipped apart lie before, between and behind the others.
+APART = ("a.W", "c.W", "e.b")
+
+
+def build_apart(threads=1, **kwargs):
+    ops = get_backend("numpy", "float64")
+    shapes = {"a.W": (7, 5), "b.W": (7,), "b.b": (4,), "c.W": (3, 7), "d.W": (2, 2), "e.b": (3,)}
+    return Adam(Params(shapes, ops), ops, workers=Workers(threads), apart=APART, **kwargs)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_some_parameters_are_clipped_by_a_norm_of_their_own(threads):
+    optimizer = build_apart(threads, clip=2.0, beta1=0.0, beta2=0.0, eps=1.0, rates={"c.W": 0.5})
+    g = gradient(optimizer, 1)
+    for name in APART:
+        g[name][...] *= 100
+    optimizer.step(g)
+    both = {True: 0.0, False: 0.0}
+    for name in g.names:
+        both[name in APART] += (g[name] ** 2).sum()
+    assert optimizer.norm() == pytest.approx(np.sqrt(sum(both.values())), rel=1e-12)
+    for name in g.names:
+        clipped = g[name] * 2.0 / np.sqrt(both[name in APART])
+        rate = optimizer.lr * (0.5 if name == "c.W" else 1)
+        moved = rate * clipped / (np.abs(clipped) + 1)
+        np.testing.assert_allclose(optimizer.params[name], -moved, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["b.b", "c.W"])
+def test_what_is_not_finite_in_one_group_freezes_both(name):
+    optimizer = build_apart()
+    optimizer.step(gradient(optimizer, 1))
+    frozen = optimizer.params.flat.copy()
+    g = gradient(optimizer, 2)
+    g[name].flat[0] = np.nan
+    optimizer.step(g)
+    optimizer.step(gradient(optimizer, 3))
+    assert np.array_equal(optimizer.params.flat, frozen) and optimizer.failed_step() == 2
+    optimizer.load(optimizer.m, optimizer.v, 1)
+    optimizer.step(gradient(optimizer, 3))
+    assert not np.array_equal(optimizer.params.flat, frozen)
+
+
 @pytest.mark.parametrize(
-    ("rates", "sentence"),
-    [({"b.W": 0.1}, "no parameter 'b.W'.*a.W"), ({"a.W": 0.0}, "rate of a.W is 0.0")],
+    ("otherwise", "sentence"),
+    [
+        ({"rates": {"b.W": 0.1}}, "no parameter 'b.W'.*a.W"),
+        ({"apart": ("b.W",)}, "no parameter 'b.W'.*a.W"),
+        ({"rates": {"a.W": 0.0}}, "rate of a.W is 0.0"),
+    ],
 )
-def test_rates_that_make_no_sense_are_refused(rates, sentence):
+def test_what_makes_no_sense_for_some_parameters_is_refused(otherwise, sentence):
     with pytest.raises(MindrawError, match=sentence):
-        build(rates=rates)
+        build(**otherwise)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

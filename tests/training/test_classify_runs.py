@@ -70,6 +70,18 @@ def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
     assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0] / 2
 
 
+def test_what_says_where_to_look_can_learn_otherwise(tiny):
+    task = PRESETS["quick"].but(data=tiny[1], size=40, batch=10, threads=1, h=6, read_n=3)
+    model = task.build(task.load(), get_backend("numpy")).model
+    aiming = {"read.W", "read.b", "initial.glimpse"}
+    changed = task.but(aim_rate=0.25, aim_clip="apart")
+    assert (
+        changed.rates(model) == dict.fromkeys(aiming, 0.25) and set(changed.apart(model)) == aiming
+    )
+    changed = task.but(aim_rate=1.0, aim_clip="together")
+    assert not changed.rates(model) and not changed.apart(model)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monkeypatch):
     options = [*tiny, "--preset", preset, "--digits", "2", "--minibatches", "20", "--out"]
