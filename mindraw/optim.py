@@ -71,6 +71,10 @@ class Adam:
         self._state = ops.shared((len(self._groups), 2))
         one = len(self._spans) == 1
         self._norms = self._state if one else ops.shared((len(self._spans), 2))
+        self._measured = [
+            (start, stop, self._norms[k], self._state[self._groups.index(apart)])
+            for k, (start, stop, apart) in enumerate(self._spans)
+        ]
         self._shares = self._share(size, getattr(ops.kernels, "BLOCK", 0))
 
     def _neighbours(self, how):
@@ -118,16 +122,15 @@ class Adam:
 
     def _measure(self, gradients):
         """Set each group's norm; where one is not finite, no group is updated any more."""
-        ops, state = self.ops, self._state
-        for (start, stop, _), norm in zip(self._spans, self._norms, strict=True):
+        ops, norms, state = self.ops, self._norms, self._state
+        for start, stop, norm, _ in self._measured:
             ops.kernels.gradient_norm(norm, gradients.flat[start:stop], self.count)
-        if self._norms is state:
+        if norms is state:
             return
-        state[:, 0] = 0
-        for (_, _, apart), norm in zip(self._spans, self._norms, strict=True):
-            total = state[self._groups.index(apart), :1]
-            ops.xp.hypot(total, norm[:1], out=total)
-        state[:, 1] = self._norms[:, 1].max()
+        state.fill(0)
+        for _, _, norm, of_group in self._measured:
+            ops.xp.hypot(of_group[:1], norm[:1], out=of_group[:1])
+            ops.xp.maximum(state[:, 1], norm[1:], out=state[:, 1])
 
     def _update(self, share, meet, lr, count):
         parts, work = share

@@ -9,6 +9,7 @@ from .. import data
 from ..errors import MindrawError
 from ..models.attention import Aim
 from ..models.draw import Draw, DrawConfig
+from ..models.segments import Segments
 from ..training import DrawTask
 from ..training.draw import windows
 from ..training.nearest import nearest
@@ -49,6 +50,9 @@ class Experiment(Options):
         Where a learned first canvas starts: at 0, or at the mean of the training pictures.
     filters : {"narrow", "broad"}
         How attention starts: with filters one pixel wide, or as wide as they are apart.
+    recompute : int or None
+        Steps held in memory at a time; those before are computed again in the backward pass. None
+        holds all T.
     """
 
     name: str = "draw"
@@ -63,11 +67,13 @@ class Experiment(Options):
     initial: Literal["learned", "zeros"] = "learned"
     canvas: Literal["grey", "mean"] = "grey"
     filters: Literal["narrow", "broad"] = "narrow"
+    recompute: int | None = None
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
         super().validate()
         config = self.model_config((1, 28, 28))
+        Segments(config.T, self.recompute)
         if self.canvas == "mean" and self.initial == "zeros":
             raise MindrawError("canvas mean is for a learned first canvas: give initial learned")
         if self.filters == "broad" and not config.attention:
@@ -96,7 +102,8 @@ class Experiment(Options):
 
     def build(self, dataset, ops):
         """Return the task, with a model to start from."""
-        model = Draw(self.model_config(dataset.shape), ops, self.batch, self.threads)
+        config = self.model_config(dataset.shape)
+        model = Draw(config, ops, self.batch, self.threads, self.recompute)
         start = {}
         if self.filters == "broad":
             side = max(model.config.H, model.config.W)

@@ -120,6 +120,8 @@ class WholeModel:
     threads : int
     elements : int or None
         As in `mindraw.gradcheck.check`.
+    options : dict
+        More arguments of the model.
     """
 
     name: str
@@ -127,6 +129,7 @@ class WholeModel:
     batch: int
     threads: int = 1
     elements: int | None = None
+    options: Mapping = field(default_factory=dict)
     constants: tuple = ("x", "eps")
     tolerances: Mapping = field(default_factory=lambda: {COMPLEX: 1e-11})
     model = Draw
@@ -154,7 +157,7 @@ class WholeModel:
 
     def on(self, ops):
         """Return forward and backward of one model on a backend, as functions of NumPy arrays."""
-        model = self.model(self.config, ops, batch=self.batch, threads=self.threads)
+        model = self.model(self.config, ops, batch=self.batch, threads=self.threads, **self.options)
 
         def take(inputs):
             """Load the parameters; return the minibatch."""
@@ -382,6 +385,20 @@ MODELS = (
         DrawConfig(H=2, W=3, T=2, h_enc=3, h_dec=4, z=2, read_n=1, write_n=1, initial="zeros"),
         batch=2,
         elements=6,
+    ),
+    WholeModel(
+        "draw, recompute",
+        DrawConfig(H=2, W=3, T=5, h_enc=3, h_dec=3, z=2),
+        batch=2,
+        elements=6,
+        options={"recompute": 2},
+    ),
+    WholeModel(
+        "draw, attention, recompute",
+        DrawConfig(H=3, W=2, T=8, h_enc=3, h_dec=3, z=1, read_n=1, write_n=2),
+        batch=2,
+        elements=6,
+        options={"recompute": 3},
     ),
     WholeClassifier(
         "classify",

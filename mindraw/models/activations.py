@@ -3,7 +3,7 @@
 Two kinds of memory, both laid out once:
 
 - `Tape`, shared: what crosses between processes, and what the weight gradients need, as
-  (features, T*B) arrays whose columns run over (time, batch). A weight gradient over all steps is
+  (features, K*B) arrays whose columns run over (time, batch). A weight gradient over all steps is
   then one product of two plain matrices.
 - `Shard`, one per process: the process's own units of both LSTMs, for the whole minibatch, as
   contiguous arrays. Its `steps` name, for each t, the views that step t works on; where a name
@@ -19,6 +19,10 @@ of dx = W^T dy its own rows of dx, from its own columns of W (`Shard.columns`).
 
 What reading and writing need besides is added by the model's canvas (`whole.py`, `attentive.py`):
 its arrays join the same tape, shards and steps.
+
+All of it is for one segment of K steps (`segments.py`), usually all T. Where there are several, t
+counts from a segment's first step, and only the noise and the states that segments begin with are
+there for all of them.
 """
 
 from types import SimpleNamespace
@@ -27,7 +31,7 @@ from ..arena import carve
 from ..parallel import split
 
 
-def tape_shapes(config, R, B, threads):
+def tape_shapes(config, R, B, threads, held):
     """Name and size the shared arrays.
 
     Parameters
@@ -36,23 +40,25 @@ def tape_shapes(config, R, B, threads):
     R : int
         Rows of what is read at every step.
     B, threads : int
+    held : int
+        K, the steps held at a time.
 
     Returns
     -------
     dict of str to tuple of int
     """
-    T, z, h_enc, h_dec = config.T, config.z, config.h_enc, config.h_dec
+    K, z, h_enc, h_dec = held, config.z, config.h_enc, config.h_dec
     return {
         "x": (config.D, B),
-        "eps": (T, z, B),
+        "eps": (config.T, z, B),
         "losses": (2, B),
         "loss_shares": (threads, 2, B),
-        "inputs": (R + h_enc + h_dec + z, (T + 1) * B),  # r; h_enc; h_dec; z
+        "inputs": (R + h_enc + h_dec + z, (K + 1) * B),  # r; h_enc; h_dec; z
         "du": (R + h_enc + h_dec, B),
         "dv": (h_dec + z, B),
-        "dgates_enc": (4 * h_enc, T * B),
-        "dgates_dec": (4 * h_dec, T * B),
-        "dq": (2 * z, T * B),
+        "dgates_enc": (4 * h_enc, K * B),
+        "dgates_dec": (4 * h_dec, K * B),
+        "dq": (2 * z, K * B),
         "dcanvas_initial": (config.D, B),
         "dh_enc_initial": (h_enc, B),
         "dh_dec_initial": (h_dec, B),
@@ -64,14 +70,14 @@ class Tape:
 
     Attributes
     ----------
-    u, v, h_enc, h_dec : array (features, T*B)
+    u, v, h_enc, h_dec : array (features, K*B)
         Row and column ranges of ``inputs``: what the encoder and the decoder read at each
         step, and what they gave.
     """
 
-    def __init__(self, config, canvas, ops, B, threads):
-        T, R, h_enc, h_dec = config.T, canvas.R, config.h_enc, config.h_dec
-        shapes = tape_shapes(config, R, B, threads) | canvas.tape_shapes(B)
+    def __init__(self, config, canvas, ops, B, threads, segments):
+        K, R, h_enc, h_dec = segments.held, canvas.R, config.h_enc, config.h_dec
+        shapes = tape_shapes(config, R, B, threads, K) | canvas.tape_shapes(B)
         self.__dict__.update(vars(carve(ops, shapes)))
         self.config, self.B = config, B
         self.reconstruction, self.latent = self.losses[0], self.losses[1]
@@ -83,7 +89,7 @@ class Tape:
             v=slice(R + h_enc, None),
             z=slice(R + h_enc + h_dec, None),
         )
-        now, after = slice(0, T * B), slice(B, (T + 1) * B)
+        now, after = slice(0, K * B), slice(B, (K + 1) * B)
         self.u = self.inputs[self.rows.u, now]
         self.v = self.inputs[self.rows.v, now]
         self.h_enc = self.inputs[self.rows.h_enc, after]
@@ -161,14 +167,22 @@ class Shard:
         Of the parameters, for the products forward.
     columns : types.SimpleNamespace
         Views of the parameters, for the products backward.
+    eps : array (T, z, B)
+        The noise of its own latent units.
     steps : list of types.SimpleNamespace
         For each t the views that step t works on; ``*_prev`` belong to t - 1.
-    weight_gradients : list of (function, arguments)
-        Its share of what follows the time loop.
+    states : list of (last, first, kept)
+        Of each array that a segment hands on to the next: where the last step leaves it, where the
+        first one takes it, and where it is kept for the backward pass, for all segments but the
+        first.
+    weight_gradients : dict of int to list of (function, gradient, arguments)
+        Its share of what follows the steps of a segment, for each length that one has.
+    constant_gradients : list of (function, gradient, arguments)
+        Its share of what follows the time loop, once.
     """
 
-    def __init__(self, config, canvas, ops, tape, p, k, threads):
-        T, B, z, h_enc, h_dec = config.T, tape.B, config.z, config.h_enc, config.h_dec
+    def __init__(self, config, canvas, ops, tape, p, k, threads, segments):
+        K, B, z, h_enc, h_dec = segments.held, tape.B, config.z, config.h_enc, config.h_dec
         enc, dec, lat, pixels = (split(n, threads)[k] for n in (h_enc, h_dec, z, config.D))
         self.units_enc, self.units_dec, self.latents, self.pixels = enc, dec, lat, pixels
         self.examples = split(B, threads, multiple=1)[k]
@@ -176,19 +190,29 @@ class Shard:
         part_v = split(tape.dv.shape[0], threads)[k]
         own_enc, own_dec, own_z = length(enc), length(dec), length(lat)
         shapes = {
-            "gates_enc": (T, 4 * own_enc, B),
-            "cell_enc": (T + 1, own_enc, B),
-            "tanh_enc": (T, own_enc, B),
-            "gates_dec": (T, 4 * own_dec, B),
-            "cell_dec": (T + 1, own_dec, B),
-            "tanh_dec": (T, own_dec, B),
-            "q": (T, 2 * own_z, B),
+            "gates_enc": (K, 4 * own_enc, B),
+            "cell_enc": (K + 1, own_enc, B),
+            "tanh_enc": (K, own_enc, B),
+            "gates_dec": (K, 4 * own_dec, B),
+            "cell_dec": (K + 1, own_dec, B),
+            "tanh_dec": (K, own_dec, B),
+            "q": (K, 2 * own_z, B),
             "dh_enc": (own_enc, B),
             "dh_dec": (own_dec, B),
             "dcell_enc": (own_enc, B),
             "dcell_dec": (own_dec, B),
         }
-        self.__dict__.update(vars(carve(ops, shapes | canvas.shard_shapes(self))))
+        shapes |= canvas.shard_shapes(self)
+        later = len(segments) - 1
+        shapes |= {
+            "kept_h_enc": (later, own_enc, B),
+            "kept_cell_enc": (later, own_enc, B),
+            "kept_h_dec": (later, own_dec, B),
+            "kept_cell_dec": (later, own_dec, B),
+            "kept_canvas": (later, *shapes["canvas"]),
+            "latent_again": (B,),
+        }
+        self.__dict__.update(vars(carve(ops, shapes)))
         self.rows = Rows(ops)
         for name, array, n, own in (
             ("W_u", p.encoder.W_u, h_enc, enc),
@@ -220,15 +244,22 @@ class Shard:
         )
         h_enc_all, h_dec_all = inputs[tape.rows.h_enc], inputs[tape.rows.h_dec]
         self.h_enc_initial, self.h_dec_initial = h_enc_all[enc, 0], h_dec_all[dec, 0]
+        self.cell_enc_initial, self.cell_dec_initial = self.cell_enc[0], self.cell_dec[0]
+        self.states = [
+            (h_enc_all[enc, K], self.h_enc_initial, self.kept_h_enc),
+            (self.cell_enc[K], self.cell_enc_initial, self.kept_cell_enc),
+            (h_dec_all[dec, K], self.h_dec_initial, self.kept_h_dec),
+            (self.cell_dec[K], self.cell_dec_initial, self.kept_cell_dec),
+            (self.canvas, self.canvas, self.kept_canvas),
+        ]
+        self.eps = tape.eps[:, lat]
         self.steps = [
             SimpleNamespace(
-                t=t,
                 u_all=inputs[tape.rows.u, t],
                 v_all=inputs[tape.rows.v, t],
                 h_enc_all=h_enc_all[:, t + 1],
                 h_enc=h_enc_all[enc, t + 1],
                 z=inputs[tape.rows.z, t][lat],
-                eps=tape.eps[t, lat],
                 h_dec_all=h_dec_all[:, t + 1],
                 h_dec=h_dec_all[dec, t + 1],
                 h_dec_prev_all=h_dec_all[:, t],
@@ -248,7 +279,7 @@ class Shard:
                 dq_all=dq[:, t],
                 dq=stacked(dq[:, t], z, lat),
             )
-            for t in range(T)
+            for t in range(K)
         ]
-        self.weight_gradients = []
+        self.weight_gradients = {}
         canvas.lay_out(self, tape, p)

@@ -19,13 +19,14 @@ class AttentiveCanvas:
     config : DrawConfig
     ops : Backend
     batch : int
+    segments : Segments
     """
 
     #: Parameters that say where to look.
     aiming = ("read.W", "read.b", "attend.W", "attend.b")
 
-    def __init__(self, config, ops, batch):
-        self.config, self.ops, self.batch = config, ops, batch
+    def __init__(self, config, ops, batch, segments):
+        self.config, self.ops, self.batch, self.segments = config, ops, batch, segments
         H, W, C = config.H, config.W, config.C
         self.R = 2 * C * config.read_n**2
         self.read_grid = filterbank.Grid(ops, H, W, config.read_n)
@@ -45,13 +46,13 @@ class AttentiveCanvas:
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""
-        T, stroke = self.config.T, self.config.C * self.config.write_n**2
-        return {"dread": (5, T * B), "dattend": (5, T * B), "dw": (stroke, T * B)}
+        K, stroke = self.segments.held, self.config.C * self.config.write_n**2
+        return {"dread": (5, K * B), "dattend": (5, K * B), "dw": (stroke, K * B)}
 
     def shard_shapes(self, shard):
         """Name and size one process's own arrays."""
         config, b = self.config, length(shard.examples)
-        H, W, C, T, D = config.H, config.W, config.C, config.T, config.D
+        H, W, C, D, K = config.H, config.W, config.C, config.D, self.segments.held
         shapes = {
             "x": (D, b),
             "logits": (D, b),
@@ -60,23 +61,26 @@ class AttentiveCanvas:
             "canvas": (b, H * C, W),
             "dcanvas": (2, b, H * C, W),  # of c_t and c_{t-1}, in turns
             "update": (b, H * C, W),
-            "x_hat": (T, b, H * C, W),
+            "x_hat": (K, b, H * C, W),
             "w": (C * config.write_n**2, b),
             "work_dec": (length(shard.units_dec), self.batch),
             "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
         for name, N in (("read", config.read_n), ("write", config.write_n)):
-            shapes |= attention.shapes(name, T, b, H, W, C, N)
+            shapes |= attention.shapes(name, K, b, H, W, C, N)
         N = config.read_n
         shapes |= {
-            "read_half_x": (T, b, H * C, N),
-            "read_half_x_hat": (T, b, H * C, N),
+            "read_half_x": (K, b, H * C, N),
+            "read_half_x_hat": (K, b, H * C, N),
             "read_patch": (b, N, C * N),
             "read_dF_x_hat": (b * N * (W + H),),
         }
         N = config.write_n
-        return shapes | {"write_half": (T, b, H * C, N), "write_patch": (T, b, N, C * N)}
+        shapes |= {"write_half": (K, b, H * C, N), "write_patch": (K, b, N, C * N)}
+        if len(self.segments) > 1:
+            shapes |= {"read_windows": (config.T, 5, b), "write_windows": (config.T, 5, b)}
+        return shapes
 
     def lay_out(self, shard, tape, p):
         """Give a shard and its steps their views."""
@@ -97,8 +101,10 @@ class AttentiveCanvas:
         shard.image_from, shard.image_to = pixels_first(shard.x), as_image(shard.image, C)
         shard.logits_from, shard.logits_to = as_image(shard.canvas, C), pixels_first(shard.logits)
         shard.work_from = pixels_first(shard.work)
-        shard.dcanvas_initial_image = as_image(shard.dcanvas[0], C)
-        shard.dcanvas_final_image = as_image(shard.dcanvas[config.T % 2], C)
+        K = self.segments.held
+        shard.dcanvas_first, shard.dcanvas_last = shard.dcanvas[0], shard.dcanvas[K % 2]
+        shard.dcanvas_initial_image = as_image(shard.dcanvas_first, C)
+        shard.dcanvas_final_image = as_image(shard.dcanvas[self.segments.last.length % 2], C)
         N = config.read_n
         shard.read_dFx_x_hat = shard.read_dF_x_hat[: b * N * W].reshape(b, N, W)
         shard.read_dFy_x_hat = shard.read_dF_x_hat[b * N * W :].reshape(b, N, H)
@@ -112,6 +118,10 @@ class AttentiveCanvas:
         )
         r, h_dec = inputs[tape.rows.r][:, :, own], inputs[tape.rows.h_dec][:, :, own]
         shard.dread_first_all = dread[:, 0]
+        shard.dread_beyond = dread[:, self.segments.last.length % K, own]
+        shard.constant = shard.rows.b_enc
+        if len(self.segments) == 1:
+            shard.read_windows, shard.write_windows = shard.read_a, shard.write_a
         for t, s in enumerate(shard.steps):
             s.r_x = patches_first(r[:half, t], config.read_n)
             s.r_x_hat = patches_first(r[half:, t], config.read_n)
@@ -121,17 +131,16 @@ class AttentiveCanvas:
             s.half, s.patch = shard.write_half[t], shard.write_patch[t]
             s.dread, s.dattend = dread[:, t, own], dattend[:, t, own]
             s.dw_all, s.dattend_all = dw[:, t], dattend[:, t]
-            s.dread_next_all = dread[:, t + 1] if t + 1 < config.T else None
+            s.dread_next_all = dread[:, (t + 1) % K]  # of a later segment: of its first step
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
             s.dw_patch = patches_first(dw[:, t, own], config.write_n)
             s.read = attention.views(shard, "read", t, self.read_grid)
             s.write = attention.views(shard, "write", t, self.write_grid)
 
     def take(self, shard):
-        """Copy x into the shard, in both layouts; return the gates' constant part, the bias."""
+        """Copy x into the shard, in both layouts; the gates' constant part is the bias."""
         self.ops.xp.copyto(shard.x, shard.x_shared)
         self.ops.xp.copyto(shard.image_to, shard.image_from)
-        return shard.rows.b_enc
 
     def begin(self, shard, p):
         """canvas = c_0."""
@@ -148,6 +157,13 @@ class AttentiveCanvas:
         self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
         linear.backward(self.ops, shard.work_dec, shard.dread_first_all, shard.columns.W_read)
         shard.dh_dec_initial += shard.work_dec
+
+    def note(self, shard, segment):
+        """Keep the windows of a segment whose arrays the next one takes."""
+        if len(self.segments) > 1:
+            steps = slice(segment.start, segment.start + segment.length)
+            self.ops.xp.copyto(shard.read_windows[steps], shard.read_a[: segment.length])
+            self.ops.xp.copyto(shard.write_windows[steps], shard.write_a[: segment.length])
 
     def read(self, shard, s, p):
         """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
@@ -212,9 +228,8 @@ class AttentiveCanvas:
         linear.backward(ops, shard.dh_dec, s.dw_all, columns.W_write)
         linear.backward(ops, shard.work_dec, s.dattend_all, columns.W_attend)
         shard.dh_dec += shard.work_dec
-        if s.dread_next_all is not None:
-            linear.backward(ops, shard.work_dec, s.dread_next_all, columns.W_read)
-            shard.dh_dec += shard.work_dec
+        linear.backward(ops, shard.work_dec, s.dread_next_all, columns.W_read)
+        shard.dh_dec += shard.work_dec
 
     def _logits(self, shard):
         """Copy the canvas to the order of the pixels, features first."""
@@ -230,12 +245,13 @@ class AttentiveCanvas:
         bernoulli.forward(self.ops, shard.reconstruction, shard.work, self._logits(shard), shard.x)
 
     def loss_backward(self, shard, scale):
-        """dc_T."""
+        """dc_T; and no glimpse follows the last step."""
+        shard.dread_beyond.fill(0)
         bernoulli.backward(self.ops, shard.work, shard.logits, shard.x, scale)
         self.ops.xp.copyto(shard.dcanvas_final_image, shard.work_from)
 
     def weight_gradients(self, tape, g):
-        """List the products (dW, dy, x) and sums (db, dy) that follow the time loop."""
+        """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
         products = [
             (g.read.W, tape.dread, tape.h_dec_prev),
             (g.write.W, tape.dw, tape.h_dec),
@@ -247,6 +263,10 @@ class AttentiveCanvas:
             (g.write.b, tape.dw),
             (g.attend.b, tape.dattend),
         ]
+
+    def constant_gradients(self, tape, g):
+        """Nothing is the same at every step: x, too, is read through the window."""
+        return [], []
 
 
 def as_image(array, C):

@@ -132,7 +132,7 @@ class Shard:
     steps : list of types.SimpleNamespace
         For each t the views that step t works on; ``*_prev`` belong to t - 1, and ``*_all`` have
         all rows where there is a process's own part, too.
-    weight_gradients : list of (function, arguments)
+    weight_gradients : list of (function, gradient, arguments)
         Its share of what follows the time loop.
     """
 
@@ -181,7 +181,6 @@ class Shard:
         )
         self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
         self.dh_initial = tape.dh_initial[own]
-        self.weight_gradients = []
         self.steps = [
             SimpleNamespace(
                 u_all=inputs[:, t],
@@ -396,7 +395,8 @@ class Classifier(Model):
         self._forward(shard, meet)
         self._backward(shard, meet)
         meet()  # all that the weights' gradients take
-        self._sum_weight_gradients(shard)
+        for function, gradient, arguments in shard.weight_gradients:
+            function(self.ops, gradient, *arguments)
 
     def _forward(self, shard, meet):
         ops, p, rows = self.ops, self.parameters, shard.rows
@@ -482,4 +482,5 @@ class Classifier(Model):
             (g.read.b, dread),
             (g.classify.b, tape.dlogits),
         ]
-        self._share_gradients(products, sums)
+        for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):
+            shard.weight_gradients = share

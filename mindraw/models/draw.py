@@ -4,6 +4,9 @@ The forward and the backward pass over time stand one under the other. Every pro
 them on its `Shard`, the units that it owns, and calls `meet()` where it goes on with what the
 others computed; a process alone has nobody to meet. The weight gradients follow once, after the
 time loop, as large products over all steps and examples.
+
+To hold fewer than T steps, the passes go over segments of them (see `segments.py`), of which there
+is usually one. The backward pass computes all but the last again, and the weight gradients add up.
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from .activations import Shard, Tape
 from .attention import Aim
 from .attentive import AttentiveCanvas
 from .model import Model
+from .segments import Segments
 from .whole import WholeCanvas
 
 
@@ -103,6 +107,10 @@ class Draw(Model):
         B, the size of a minibatch.
     threads : int or None
         Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
+    recompute : int or None
+        Steps whose activations are held at a time, about the square root of T for the least memory;
+        the others are computed again in the backward pass. None holds all T. The gradients are the
+        same, but for the order in which the weights' are summed over the steps.
 
     Attributes
     ----------
@@ -112,17 +120,19 @@ class Draw(Model):
     Raises
     ------
     MindrawError
-        If `batch` or `threads` is not positive.
+        If `batch` or `threads` is not positive, or `recompute` not from 1 to T.
     """
 
-    def __init__(self, config, ops, batch=100, threads=None):
+    def __init__(self, config, ops, batch=100, threads=None, recompute=None):
         super().__init__(config, ops, batch, threads)
-        self.canvas = (AttentiveCanvas if config.attention else WholeCanvas)(config, ops, batch)
+        self.segments = segments = Segments(config.T, recompute)
+        canvas = AttentiveCanvas if config.attention else WholeCanvas
+        self.canvas = canvas(config, ops, batch, segments)
         self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
-        self.tape = Tape(config, self.canvas, ops, batch, self.threads)
+        self.tape = Tape(config, self.canvas, ops, batch, self.threads, segments)
         self.shards = [
-            Shard(config, self.canvas, ops, self.tape, self.parameters, k, self.threads)
+            Shard(config, self.canvas, ops, self.tape, self.parameters, k, self.threads, segments)
             for k in range(self.threads)
         ]
         self._lay_out_weight_gradients()
@@ -297,7 +307,7 @@ class Draw(Model):
             raise MindrawError("this model has no attention: it reads and writes everywhere")
         windows = self.ops.empty((self.config.T, 5, self.batch))
         for shard in self.shards:
-            self.ops.xp.copyto(windows[:, :, shard.examples], getattr(shard, f"{part}_a"))
+            self.ops.xp.copyto(windows[:, :, shard.examples], getattr(shard, f"{part}_windows"))
         return windows[:, :, :b]
 
     def _lay_out_pictures(self):
@@ -340,40 +350,77 @@ class Draw(Model):
     def _forward_backward(self, shard, meet):
         self._forward(shard, meet)
         self._backward(shard, meet)
-        meet()  # all that the weights' gradients take
-        self._sum_weight_gradients(shard)
-
-    def _begin(self, shard):
-        """Set c_0, h_enc_0 and h_dec_0; the cells' zeros are never overwritten."""
-        self.canvas.begin(shard, self.parameters)
-        if self.config.initial == "learned":
-            initial = self.parameters.initial
-            self.ops.xp.copyto(shard.h_enc_initial, initial.h_enc[shard.units_enc])
-            self.ops.xp.copyto(shard.h_dec_initial, initial.h_dec[shard.units_dec])
-
-    def _begin_backward(self, shard):
-        """Hand the gradients at the initial states over."""
-        self.ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
-        self.ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
-        self.canvas.begin_backward(shard)
+        meet()  # the gradients at the initial states
+        for function, gradient, arguments in shard.constant_gradients:
+            function(self.ops, gradient, *arguments)
 
     def _forward(self, shard, meet, show=False):
-        ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
-        rows.refresh()
-        constant = canvas.take(shard)
-        self._begin(shard)
+        shard.rows.refresh()
+        self.canvas.take(shard)
         shard.latent.fill(0)
-        meet()  # h_enc_0, h_dec_0
-        for t, s in enumerate(shard.steps):
+        for segment in self.segments:
+            self._enter(shard, segment)
+            self._steps_forward(shard, meet, segment, shard.latent, show)
+            self.canvas.note(shard, segment)
+        self.canvas.loss(shard)
+
+    def _backward(self, shard, meet):
+        self._loss_backward(shard)
+        for segment in reversed(self.segments):
+            if segment is not self.segments.last:
+                self._enter_again(shard, segment)
+                self._steps_forward(shard, meet, segment, shard.latent_again)
+                self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+            self._steps_backward(shard, meet, segment)
+            meet()  # all that the weights' gradients take
+            self._sum_weight_gradients(shard, segment)
+            if segment.number:
+                meet()  # nobody takes it any more
+        self._begin_backward(shard)
+
+    def _begin(self, shard):
+        """Set c_0, h_enc_0, h_dec_0 and the cells before the first step."""
+        self.canvas.begin(shard, self.parameters)
+        shard.cell_enc_initial.fill(0)
+        shard.cell_dec_initial.fill(0)
+        if self.config.initial == "learned":
+            initial, copy = self.parameters.initial, self.ops.xp.copyto
+            copy(shard.h_enc_initial, initial.h_enc[shard.units_enc])
+            copy(shard.h_dec_initial, initial.h_dec[shard.units_dec])
+        else:
+            shard.h_enc_initial.fill(0)
+            shard.h_dec_initial.fill(0)
+
+    def _enter(self, shard, segment):
+        """Begin a segment where the one before it ended, and keep that state."""
+        if not segment.number:
+            self._begin(shard)
+            return
+        for last, first, kept in shard.states:
+            self.ops.xp.copyto(kept[segment.number - 1], last)
+            self.ops.xp.copyto(first, last)
+
+    def _enter_again(self, shard, segment):
+        """Go back to the state in which a segment began."""
+        if not segment.number:
+            self._begin(shard)
+            return
+        for _, first, kept in shard.states:
+            self.ops.xp.copyto(first, kept[segment.number - 1])
+
+    def _steps_forward(self, shard, meet, segment, latent, show=False):
+        ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
+        meet()  # h_enc and h_dec before the first of these steps
+        for t, s in enumerate(shard.steps[: segment.length], segment.start):
             canvas.read(shard, s, p)
             meet()  # r_t
             lstm.forward(
                 ops, s.h_enc, s.cell_enc, s.tanh_enc, s.gates_enc,
-                s.u_all, constant, s.cell_enc_prev, rows.W_u,
+                s.u_all, shard.constant, s.cell_enc_prev, rows.W_u,
             )  # fmt: skip
             meet()  # h_enc_t
             gaussian.forward(
-                ops, s.z, shard.latent, s.q, s.h_enc_all, s.eps, rows.W_latent, rows.b_latent
+                ops, s.z, latent, s.q, s.h_enc_all, shard.eps[t], rows.W_latent, rows.b_latent
             )
             meet()  # z_t
             lstm.forward(
@@ -384,18 +431,10 @@ class Draw(Model):
             canvas.write(shard, s, p)
             if show:
                 canvas.show(self._pictures[t], shard)
-        canvas.loss(shard)
 
-    def _backward(self, shard, meet):
+    def _steps_backward(self, shard, meet, segment):
         ops, columns, canvas = self.ops, shard.columns, self.canvas
-        scale = 1 / self.batch
-        canvas.loss_backward(shard, scale)
-        # nothing flows back into the last step from beyond it
-        shard.du.fill(0)
-        shard.dv.fill(0)
-        shard.dcell_enc.fill(0)
-        shard.dcell_dec.fill(0)
-        for s in reversed(shard.steps):
+        for s in reversed(shard.steps[: segment.length]):
             canvas.write_backward(shard, s)
             meet()  # what was written at t, and read at t + 1
             canvas.decoder_backward(shard, s)
@@ -408,7 +447,7 @@ class Draw(Model):
             meet()  # the decoder's gates
             linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
             meet()  # z_t
-            gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, scale)
+            gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, 1 / self.batch)
             meet()  # q_t
             linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
             shard.dh_enc += shard.dh_enc_next
@@ -420,28 +459,42 @@ class Draw(Model):
             linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
             meet()  # r_t
             canvas.read_backward(shard, s)
-        meet()  # what was read first
-        self._begin_backward(shard)
+
+    def _loss_backward(self, shard):
+        """dc_T; nothing flows back into the last step from beyond it."""
+        self.canvas.loss_backward(shard, 1 / self.batch)
+        shard.du.fill(0)
+        shard.dv.fill(0)
+        shard.dcell_enc.fill(0)
+        shard.dcell_dec.fill(0)
+
+    def _begin_backward(self, shard):
+        """Hand the gradients at the initial states over."""
+        self.ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
+        self.ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
+        self.canvas.begin_backward(shard)
 
     def _generate(self, shard, meet):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
         rows.refresh()
-        self._begin(shard)
-        for t, s in enumerate(shard.steps):
-            ops.xp.copyto(s.z, s.eps)
-            meet()  # z_t, and at first h_dec_0
-            lstm.forward(
-                ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
-                s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
-            )  # fmt: skip
-            meet()  # h_dec_t
-            canvas.write(shard, s, p)
-            canvas.show(self._pictures[t], shard)
+        for segment in self.segments:
+            self._enter(shard, segment)
+            for t, s in enumerate(shard.steps[: segment.length], segment.start):
+                ops.xp.copyto(s.z, shard.eps[t])
+                meet()  # z_t, and at first h_dec before it
+                lstm.forward(
+                    ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
+                    s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
+                )  # fmt: skip
+                meet()  # h_dec_t
+                canvas.write(shard, s, p)
+                canvas.show(self._pictures[t], shard)
+            canvas.note(shard, segment)
 
     # ---------------------------------------------------------------- after the time loop
 
     def _lay_out_weight_gradients(self):
-        """List the products (dW, dy, x) and sums (db, dy) of all steps, and share them out."""
+        """List the products (dW, dy, x) and sums (db, dy), and share them out."""
         g, tape = self.gradients, self.tape
         products = [
             (g.encoder.W_u, tape.dgates_enc, tape.u),
@@ -451,10 +504,33 @@ class Draw(Model):
         sums = [(g.decoder.b, tape.dgates_dec), (g.latent.b, tape.dq)]
         for ours, more in zip((products, sums), self.canvas.weight_gradients(tape, g), strict=True):
             ours.extend(more)
+        for length in {segment.length for segment in self.segments}:
+            columns = slice(0, length * tape.B)
+            shares = self._share_gradients(
+                [(dW, dy[:, columns], x[:, columns]) for dW, dy, x in products],
+                [(db, dy[:, columns]) for db, dy in sums],
+            )
+            for shard, share in zip(self.shards, shares, strict=True):
+                shard.weight_gradients[length] = share
+        products, sums = self.canvas.constant_gradients(tape, g)
         if self.config.initial == "learned":
             sums += [
                 (g.initial.c, tape.dcanvas_initial),
                 (g.initial.h_enc, tape.dh_enc_initial),
                 (g.initial.h_dec, tape.dh_dec_initial),
             ]
-        self._share_gradients(products, sums)
+        for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):
+            shard.constant_gradients = share
+            if len(self.segments) > 1:
+                largest = max(gradient.size for _, gradient, _ in shard.weight_gradients[length])
+                shard.more = self.ops.empty((largest,))
+
+    def _sum_weight_gradients(self, shard, segment):
+        """Set this process's share from the last segment; add those of the others."""
+        for function, gradient, arguments in shard.weight_gradients[segment.length]:
+            if segment is self.segments.last:
+                function(self.ops, gradient, *arguments)
+            else:
+                more = shard.more[: gradient.size].reshape(gradient.shape)
+                function(self.ops, more, *arguments)
+                gradient += more

@@ -61,7 +61,7 @@ class Model:
         self.parameters.load(np.concatenate([part.ravel() for part in parts]))
 
     def _share_gradients(self, products, sums):
-        """Give each shard its share of the rows of every weight gradient.
+        """Split the rows of every weight gradient between the processes.
 
         Parameters
         ----------
@@ -69,15 +69,18 @@ class Model:
             dW = dy x^T, set after the time loop.
         sums : list of (db, dy)
             db = the sum of dy over its columns.
+
+        Returns
+        -------
+        list of list of (function, gradient, arguments)
+            For each process its share.
         """
-        for k, shard in enumerate(self.shards):
+        shares = [[] for _ in range(self.threads)]
+        for k, share in enumerate(shares):
             for dW, dy, x in products:
                 rows = split(dW.shape[0], self.threads)[k]
-                shard.weight_gradients.append((linear.weight_gradient, (dW[rows], dy[rows], x)))
+                share.append((linear.weight_gradient, dW[rows], (dy[rows], x)))
             for db, dy in sums:
                 rows = split(db.shape[0], self.threads)[k]
-                shard.weight_gradients.append((linear.bias_gradient, (db[rows], dy[rows])))
-
-    def _sum_weight_gradients(self, shard):
-        for function, arguments in shard.weight_gradients:
-            function(self.ops, *arguments)
+                share.append((linear.bias_gradient, db[rows], (dy[rows],)))
+        return shares

@@ -17,13 +17,14 @@ class WholeCanvas:
     config : DrawConfig
     ops : Backend
     batch : int
+    segments : Segments
     """
 
     #: Nothing says where to look.
     aiming = ()
 
-    def __init__(self, config, ops, batch):
-        self.config, self.ops, self.batch = config, ops, batch
+    def __init__(self, config, ops, batch, segments):
+        self.config, self.ops, self.batch, self.segments = config, ops, batch, segments
         self.R = config.D
 
     def parameter_shapes(self):
@@ -34,8 +35,8 @@ class WholeCanvas:
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""
-        T, D, h_enc = self.config.T, self.config.D, self.config.h_enc
-        return {"dconstant": (4 * h_enc, B), "dcanvas": (D, (T + 1) * B)}
+        K, D, h_enc = self.segments.held, self.config.D, self.config.h_enc
+        return {"dconstant": (4 * h_enc, B), "dcanvas": (D, (K + 1) * B)}
 
     def shard_shapes(self, shard):
         """Name and size one process's own arrays."""
@@ -57,17 +58,17 @@ class WholeCanvas:
         shard.dr = tape.du[tape.rows.r][own]
         r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)
         shard.dcanvas_initial = tape.dcanvas_initial[own]
-        shard.dcanvas_final = dcanvas[own, self.config.T]
+        shard.dcanvas_first, shard.dcanvas_last = dcanvas[own, 0], dcanvas[own, self.segments.held]
+        shard.dcanvas_final = dcanvas[own, self.segments.last.length]
         for t, s in enumerate(shard.steps):
             s.r = r[own, t]
             s.dcanvas_all, s.dcanvas = dcanvas[:, t + 1], dcanvas[own, t + 1]
             s.dcanvas_prev = dcanvas[own, t]
 
     def take(self, shard):
-        """Return what is constant over the steps in the gates: W_x x + b."""
+        """Compute what is constant over the steps in the gates: W_x x + b."""
         linear.forward(self.ops, shard.constant, shard.x_all, shard.rows.W_x)
         shard.constant += shard.rows.b_enc
-        return shard.constant
 
     def begin(self, shard, p):
         """canvas = c_0."""
@@ -78,7 +79,10 @@ class WholeCanvas:
 
     def begin_backward(self, shard):
         """Hand the gradient at c_0 over."""
-        self.ops.xp.copyto(shard.dcanvas_initial, shard.steps[0].dcanvas_prev)
+        self.ops.xp.copyto(shard.dcanvas_initial, shard.dcanvas_first)
+
+    def note(self, shard, segment):
+        """Nothing is to be known of a segment later: there are no windows."""
 
     def read(self, shard, s, p):
         """r_t = x - sigmoid(c_{t-1})."""
@@ -115,10 +119,10 @@ class WholeCanvas:
         bernoulli.backward(self.ops, shard.dcanvas_final, shard.canvas, shard.x, scale)
 
     def weight_gradients(self, tape, g):
-        """List the products (dW, dy, x) and sums (db, dy) that follow the time loop."""
+        """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
         dwritten = tape.dcanvas[:, tape.B :]
-        products = [
-            (g.encoder.W_x, tape.dconstant, tape.x),
-            (g.write.W, dwritten, tape.h_dec),
-        ]
-        return products, [(g.encoder.b, tape.dconstant), (g.write.b, dwritten)]
+        return [(g.write.W, dwritten, tape.h_dec)], [(g.write.b, dwritten)]
+
+    def constant_gradients(self, tape, g):
+        """List those of what is the same at every step; they follow once, after the time loop."""
+        return [(g.encoder.W_x, tape.dconstant, tape.x)], [(g.encoder.b, tape.dconstant)]

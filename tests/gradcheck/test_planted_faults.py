@@ -32,6 +32,7 @@ PLACES = (
     classify.Classifier,
 )
 WHOLE, ATTENTION = "draw", "draw, attention"
+SEGMENTS = "draw, recompute"
 CLASSIFY, FIRST = "classify", "classify, first learned"
 
 #: For every backward function: the operation whose check must catch its faults, the outputs
@@ -64,27 +65,31 @@ TARGETS = {
     "WholeCanvas.write_backward": (WHOLE, "", 0),
     "WholeCanvas.decoder_backward": (WHOLE, "", 1),
     "WholeCanvas.loss_backward": (WHOLE, "", 3),
-    "WholeCanvas.weight_gradients": (WHOLE, "", 4),
+    "WholeCanvas.weight_gradients": (WHOLE, "", 2),
+    "WholeCanvas.constant_gradients": (WHOLE, "", 2),
     "AttentiveCanvas.begin_backward": (ATTENTION, "", 6),
     "AttentiveCanvas.read_backward": (ATTENTION, "", 11),
     "AttentiveCanvas.write_backward": (ATTENTION, "", 5),
     "AttentiveCanvas.decoder_backward": (ATTENTION, "", 9),
-    "AttentiveCanvas.loss_backward": (ATTENTION, "", 2),
+    "AttentiveCanvas.loss_backward": (ATTENTION, "", 4),
     "AttentiveCanvas.weight_gradients": (ATTENTION, "", 7),
+    "AttentiveCanvas.constant_gradients": (ATTENTION, "", 0),
     "Draw.loss_and_gradient": (WHOLE, "", 1),
     "Draw._forward_backward": (WHOLE, "", 3),
     "Draw._begin_backward": (WHOLE, "", 6),
-    "Draw._backward": (ATTENTION, "", 31),
-    "Draw._lay_out_weight_gradients": (WHOLE, "", 11),
+    "Draw._backward": (SEGMENTS, "", 7),
+    "Draw._loss_backward": (SEGMENTS, "", 12),
+    "Draw._steps_backward": (ATTENTION, "", 21),
+    "Draw._lay_out_weight_gradients": (SEGMENTS, "", 12),
+    "Draw._sum_weight_gradients": (SEGMENTS, "", 5),
     "attention.place_backward": (CLASSIFY, "", 6),
     "Model._share_gradients": (CLASSIFY, "", 2),
-    "Model._sum_weight_gradients": (CLASSIFY, "", 1),
     "Classifier.loss_and_gradient": (CLASSIFY, "", 1),
     "Classifier._forward_backward": (CLASSIFY, "", 3),
     "Classifier._backward": (CLASSIFY, "", 12),
     "Classifier._state_backward": (FIRST, "", 5),
     "Classifier._read_backward": (FIRST, "", 5),
-    "Classifier._lay_out_weight_gradients": (FIRST, "", 12),
+    "Classifier._lay_out_weight_gradients": (FIRST, "", 11),
 }
 
 

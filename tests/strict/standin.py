@@ -204,6 +204,12 @@ class StrictNamespace:
     def add(self, a, b, *, out):
         return self._into(np.add, a, b, out=out)
 
+    def hypot(self, a, b, *, out):
+        return self._into(np.hypot, a, b, out=out)
+
+    def maximum(self, a, b, *, out):
+        return self._into(np.maximum, a, b, out=out)
+
     def sum(self, a, *, axis, keepdims=False, out):
         return self._into(np.sum, a, out=out, axis=axis, keepdims=keepdims)
 

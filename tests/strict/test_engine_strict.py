@@ -12,9 +12,13 @@ from mindraw.gradcheck.suite import compare_with
 from mindraw.training import DrawTask, Plan, Run, Session
 
 CONFIGS = {
-    "whole": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3),
+    "whole": DrawConfig(H=5, W=4, C=2, T=2, h_enc=6, h_dec=5, z=3),
     "zeros": DrawConfig(H=5, W=4, T=2, h_enc=6, h_dec=5, z=3, initial="zeros"),
-    "attentive": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2),
+    "whole, recompute": DrawConfig(H=5, W=4, T=3, h_enc=6, h_dec=5, z=3),
+    "attentive": DrawConfig(H=5, W=4, C=2, T=2, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2),
+    "attentive, recompute": DrawConfig(
+        H=5, W=4, C=2, T=5, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2
+    ),
     "attentive, zeros": DrawConfig(
         H=5, W=4, T=2, h_enc=6, h_dec=5, z=3, read_n=1, write_n=2, initial="zeros"
     ),
@@ -25,7 +29,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def built(config, ops):
-    model = Draw(config, ops, batch=BATCH, threads=1)
+    model = Draw(config, ops, batch=BATCH, threads=1, recompute=2 if config.T > 2 else None)
     model.initialise(1, scale=0.4)
     return model, Adam(model.parameters, ops, lr=0.05, clip=0.5)
 
