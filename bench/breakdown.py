@@ -79,7 +79,7 @@ def profile(name: str, threads: int, steps: int):
     model = build(config, ops, BATCH, threads)
     model.parameters.load(np.concatenate([params[n].ravel() for n in model.parameters.names]))
     adam = Adam(model.parameters, ops, workers=model.workers)
-    columns = [np.ascontiguousarray(part.reshape(BATCH, -1).T) for part in x]
+    columns = [part.reshape(BATCH, -1).T for part in x]  # views, as the tasks hand them over
 
     def step(k):
         model.loss_and_gradient(columns[k % len(x)], other[k % len(x)])

@@ -52,7 +52,7 @@ class Mindraw:
         self.model.parameters.load(np.concatenate([params[name].ravel() for name in names]))
         self.adam = Adam(self.model.parameters, self.ops, workers=self.model.workers)
         columns = x.reshape(*x.shape[:2], -1).swapaxes(1, 2)  # (minibatches, D, B)
-        self.x = [self.ops.asarray(np.ascontiguousarray(part)) for part in columns]
+        self.x = [self.ops.asarray(part) for part in columns]  # views, as the tasks hand them over
         self.other = [self.ops.asarray(part) for part in other]
 
     def memory_beside(self):

@@ -70,7 +70,7 @@ def measure(name: str, backend: str, steps: int) -> list[dict]:
     model = build(CONFIGS[name], ops, BATCH, 1)
     model.parameters.load(np.concatenate([params[n].ravel() for n in model.parameters.names]))
     adam = Adam(model.parameters, ops)
-    columns = ops.asarray(np.ascontiguousarray(x[0].reshape(BATCH, -1).T))
+    columns = ops.asarray(x[0].reshape(BATCH, -1).T)
     minibatch = columns, ops.asarray(other[0])
 
     def step():

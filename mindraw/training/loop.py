@@ -159,7 +159,9 @@ class Session:
             checkpoint is kept, and named.
         """
         bar = progress(self.plan.steps, self.step, stream)
-        with Signals() as signals, closing(bar):
+        # making data may call BLAS, whose threads would then keep the team's cores busy, waiting
+        alone = self.task.model.workers.single_threaded_blas()
+        with Signals() as signals, closing(bar), alone:
             while self.step < self.plan.steps and signals.received is None:
                 row = self.advance()
                 bar.advance()
