@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mindraw import MindrawError
+from mindraw.parallel import can_fork
 from mindraw.training import DrawTask, Plan, load
 from mindraw.training import loop as module
 from mindraw.training.history import parse
@@ -124,6 +125,25 @@ def test_the_schedule_sets_the_rate_of_every_step(toy):
         rows = session.train().rows
     assert [row["lr"] for row in rows] == [0.01, 0.005, 0.0025, 0.0025]
     assert [row["lr"] for row in rows] == [schedule(row["step"] - 1) for row in rows]
+
+
+def test_blas_has_one_thread_while_minibatches_are_made(toy, monkeypatch):
+    """The threads of its pool would keep busy the cores that the team of processes needs."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    if not can_fork():
+        pytest.skip("without a team BLAS keeps its threads")
+    split = type(toy.dataset().train)
+    found, images = [], split.images
+
+    def looked_at(self, indices, epoch):
+        pools = threadpoolctl.threadpool_info()
+        found.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+        return images(self, indices, epoch)
+
+    monkeypatch.setattr(split, "images", looked_at)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        toy.train(3)
+    assert set(found) == {1}
 
 
 def test_the_loss_falls(toy):
