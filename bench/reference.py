@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from bench.peers.torch_draw import NAMES, TorchDraw, clip_exactly
+from mindraw.parallel import Workers
 
 
 def tensor_views(params) -> dict[str, torch.Tensor]:
@@ -31,7 +32,7 @@ class TorchModel:
 
     def __init__(self, model, compiled: bool = False):
         self.config, self.ops, self.batch = model.config, model.ops, model.batch
-        self.noise_shape = model.noise_shape
+        self.noise_shape, self.workers = model.noise_shape, Workers(1)
         self.parameters, self.gradients = model.parameters.like(), model.parameters.like()
         self.parameters.load(self.ops.to_numpy(model.parameters.flat))
         values, slots = tensor_views(self.parameters), tensor_views(self.gradients)

@@ -255,8 +255,9 @@ def stroke_backward(ops, douts, w, gamma):
 
 
 def run_glimpse_read(ops, image, Fy, Fx):
-    (B, rows, _), (_, N, H) = image.shape, Fy.shape
-    patch, half = unset(ops, B, N, rows // H * N), unset(ops, B, rows, N)
+    (B, rows, W), (_, N, H) = image.shape, Fy.shape
+    C = rows // H
+    patch, half = unset(ops, B, N, C * N), unset(ops, B, N, C * W)
     glimpse.read_forward(ops, patch, half, image, Fy, Fx)
     return patch, half
 
@@ -275,8 +276,8 @@ def glimpse_read_backward(ops, douts, image, Fy, Fx):
 
 def run_glimpse_write(ops, patch, Fy, Fx):
     (B, N, columns), H, W = patch.shape, Fy.shape[2], Fx.shape[2]
-    rows = H * (columns // N)
-    image, half = unset(ops, B, rows, W), unset(ops, B, rows, N)
+    C = columns // N
+    image, half = unset(ops, B, H * C, W), unset(ops, B, N, C * W)
     glimpse.write_forward(ops, image, half, patch, Fy, Fx)
     return image, half
 

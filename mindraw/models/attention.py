@@ -74,7 +74,7 @@ def shapes(name, T, b, H, W, C, N):
         f"{name}_dF": (both,),
         f"{name}_dmu": (2, b, N),
         f"{name}_dlog_s2": (2, b),
-        f"{name}_dhalf": (b, H * C, N),
+        f"{name}_dhalf": (b, N, C * W),
         f"{name}_dpatch": (b, N, C * N),
     }
 

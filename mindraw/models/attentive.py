@@ -71,13 +71,13 @@ class AttentiveCanvas:
             shapes |= attention.shapes(name, K, b, H, W, C, N)
         N = config.read_n
         shapes |= {
-            "read_half_x": (K, b, H * C, N),
-            "read_half_x_hat": (K, b, H * C, N),
+            "read_half_x": (K, b, N, C * W),
+            "read_half_x_hat": (K, b, N, C * W),
             "read_patch": (b, N, C * N),
             "read_dF_x_hat": (b * N * (W + H),),
         }
         N = config.write_n
-        shapes |= {"write_half": (K, b, H * C, N), "write_patch": (K, b, N, C * N)}
+        shapes |= {"write_half": (K, b, N, C * W), "write_patch": (K, b, N, C * N)}
         if len(self.segments) > 1:
             shapes |= {"read_windows": (config.T, 5, b), "write_windows": (config.T, 5, b)}
         return shapes

@@ -145,7 +145,7 @@ class Shard:
         n, b = length(own), length(seen)
         shapes = attention.shapes("read", T, b, H, W, C, N) | {
             "image": (b, H * C, W),
-            "half": (T, b, H * C, N),
+            "half": (T, b, N, C * W),
             "patch": (b, N, C * N),
             "gates": (T, 4 * n, B),
             "cell": (T + 1, n, B),

@@ -1,21 +1,34 @@
 """Reading and writing through a pair of filterbanks (equations 27 and 29).
 
-A picture lies as (B, H, C, W), row by row, so that one product filters the columns of all
-rows and channels, and one the rows of all channels and columns:
+A picture lies as (B, H, C, W), row by row, so that one product filters the rows of all channels
+and columns, and one the columns of all rows and channels:
 
-    read:   half = image Fx^T,   patch = Fy half
-    write:  half = Fy^T patch,   image = half Fx
+    read:   half = Fy image,    patch = half Fx^T
+    write:  half = patch Fx,    image = Fy^T half
 
-Each is the transpose of the other, so reading's backward pass writes and writing's reads.
-All channels share one filterbank. `image` is seen as (B, H*C, W) and `half` either as
-(B, H*C, N) or as (B, H, C*N): the same memory, so `half` and `dhalf` must be contiguous.
+Each is the transpose of the other, so reading's backward pass writes and writing's reads. That Fy
+stands next to the image is faster: its product then has C W columns, and not N.
+All channels share one filterbank. An image is (B, H*C, W) or, in the same memory, (B, H, C*W); what
+is half filtered (B, N, C*W) or (B, N*C, W); and a patch (B, N, C*N) or (B, N*C, N). So all of them
+must be contiguous.
 """
 
 
-def views(half, H):
-    """Return `half` (B, H*C, N) as it stands, and as (B, H, C*N)."""
-    B, rows, N = half.shape
-    return half, half.reshape(B, H, rows // H * N)
+def channels(image, Fy):
+    """Return C, from an image (B, H*C, W) and filters (B, N, H)."""
+    return image.shape[1] // Fy.shape[2]
+
+
+def beside(array, C):
+    """See (B, n*C, m) as (B, n, C*m): the channels of a row side by side."""
+    B, rows, m = array.shape
+    return array.reshape(B, rows // C, C * m)
+
+
+def below(array, C):
+    """See (B, n, C*m) as (B, n*C, m): the channels of a row one below the other."""
+    B, n, columns = array.shape
+    return array.reshape(B, n * C, columns // C)
 
 
 def read_forward(ops, patch, half, image, Fy, Fx):
@@ -26,15 +39,15 @@ def read_forward(ops, patch, half, image, Fy, Fx):
     ops : Backend
     patch : array (B, N, C*N)
         Set.
-    half : array (B, H*C, N)
+    half : array (B, N, C*W)
         Set; kept for `read_backward`.
     image : array (B, H*C, W)
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    columns, rows = views(half, Fy.shape[2])
-    ops.xp.matmul(image, Fx.swapaxes(1, 2), out=columns)
-    ops.xp.matmul(Fy, rows, out=patch)
+    C = channels(image, Fy)
+    ops.xp.matmul(Fy, beside(image, C), out=half)
+    ops.xp.matmul(below(half, C), Fx.swapaxes(1, 2), out=below(patch, C))
 
 
 def read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
@@ -47,18 +60,18 @@ def read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
         Set, where the image's gradient is wanted.
     dFy, dFx : array (B, N, H), (B, N, W)
         Set.
-    dhalf : array (B, H*C, N)
+    dhalf : array (B, N, C*W)
         Overwritten.
     dpatch : array (B, N, C*N)
     half, image, Fy, Fx : array
     """
-    _, rows = views(half, Fy.shape[2])
-    dcolumns, drows = views(dhalf, Fy.shape[2])
-    ops.xp.matmul(dpatch, rows.swapaxes(1, 2), out=dFy)
-    ops.xp.matmul(Fy.swapaxes(1, 2), dpatch, out=drows)
-    ops.xp.matmul(dcolumns.swapaxes(1, 2), image, out=dFx)
+    C = channels(image, Fy)
+    drows = below(dpatch, C)
+    ops.xp.matmul(drows.swapaxes(1, 2), below(half, C), out=dFx)
+    ops.xp.matmul(drows, Fx, out=below(dhalf, C))
+    ops.xp.matmul(dhalf, beside(image, C).swapaxes(1, 2), out=dFy)
     if dimage is not None:
-        ops.xp.matmul(dcolumns, Fx, out=dimage)
+        ops.xp.matmul(Fy.swapaxes(1, 2), dhalf, out=beside(dimage, C))
 
 
 def write_forward(ops, image, half, patch, Fy, Fx):
@@ -69,15 +82,15 @@ def write_forward(ops, image, half, patch, Fy, Fx):
     ops : Backend
     image : array (B, H*C, W)
         Set.
-    half : array (B, H*C, N)
+    half : array (B, N, C*W)
         Set; kept for `write_backward`.
     patch : array (B, N, C*N)
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    columns, rows = views(half, Fy.shape[2])
-    ops.xp.matmul(Fy.swapaxes(1, 2), patch, out=rows)
-    ops.xp.matmul(columns, Fx, out=image)
+    C = channels(image, Fy)
+    ops.xp.matmul(below(patch, C), Fx, out=below(half, C))
+    ops.xp.matmul(Fy.swapaxes(1, 2), half, out=beside(image, C))
 
 
 def write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
@@ -90,14 +103,13 @@ def write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
         Set.
     dFy, dFx : array (B, N, H), (B, N, W)
         Set.
-    dhalf : array (B, H*C, N)
+    dhalf : array (B, N, C*W)
         Overwritten.
     dimage : array (B, H*C, W)
     half, patch, Fy, Fx : array
     """
-    columns, _ = views(half, Fy.shape[2])
-    dcolumns, drows = views(dhalf, Fy.shape[2])
-    ops.xp.matmul(columns.swapaxes(1, 2), dimage, out=dFx)
-    ops.xp.matmul(dimage, Fx.swapaxes(1, 2), out=dcolumns)
-    ops.xp.matmul(patch, drows.swapaxes(1, 2), out=dFy)
-    ops.xp.matmul(Fy, drows, out=dpatch)
+    C = channels(dimage, Fy)
+    ops.xp.matmul(half, beside(dimage, C).swapaxes(1, 2), out=dFy)
+    ops.xp.matmul(Fy, beside(dimage, C), out=dhalf)
+    ops.xp.matmul(below(patch, C).swapaxes(1, 2), below(dhalf, C), out=dFx)
+    ops.xp.matmul(below(dhalf, C), Fx.swapaxes(1, 2), out=below(dpatch, C))

@@ -87,8 +87,8 @@ class Session:
     Parameters
     ----------
     task : DrawTask or anything with its attributes
-        `model`, `ops`, `batch`, `minibatches`, `kind`, `config`, `training`, `parts`,
-        `measures`, `step`, `measure` and `evaluate`.
+        `model` with its `workers`, `ops`, `batch`, `minibatches`, `kind`, `config`, `training`,
+        `parts`, `measures`, `step`, `measure` and `evaluate`.
     optimizer : Adam
         Over ``task.model.parameters``.
     plan : Plan

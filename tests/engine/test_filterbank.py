@@ -122,7 +122,7 @@ def test_writing_is_the_transpose_of_reading():
     ops = get_backend("numpy", "float64")
     Fy, Fx = rng.random((B, N, H)), rng.random((B, N, W))
     image, patch = rng.random((B, H * C, W)), rng.random((B, N, C * N))
-    read, half, written = ops.empty(patch.shape), ops.empty((B, H * C, N)), ops.empty(image.shape)
+    read, half, written = ops.empty(patch.shape), ops.empty((B, N, C * W)), ops.empty(image.shape)
     glimpse.read_forward(ops, read, half, image, Fy, Fx)
     glimpse.write_forward(ops, written, half, patch, Fy, Fx)
     np.testing.assert_allclose((read * patch).sum(), (image * written).sum(), rtol=1e-12)
