@@ -67,14 +67,6 @@ class Classification(Options):
         Standard deviation of its filters before training, in pixels.
     first_gain : float or None
         Its intensity before training.
-    jitter : float
-        How far the second glimpse is displaced at random in training, in parts of the picture; each
-        later one 0.6 times as far.
-    gce : float
-        q of the generalized cross-entropy (1 - p^q)/q that is trained on: the larger, the less
-        the pictures count that are taken for another class; 0 for the cross-entropy.
-    plain_start : int
-        Minibatches before jitter and gce begin.
     """
 
     name: str = "classify"
@@ -97,9 +89,6 @@ class Classification(Options):
     first_span: float | None = None
     first_deviation: float | None = None
     first_gain: float | None = None
-    jitter: float = 0.0
-    gce: float = 0.0
-    plain_start: int = 0
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
@@ -109,14 +98,6 @@ class Classification(Options):
         self.require_positive(*aims, *firsts)
         if firsts and self.first != "learned":
             raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
-        if not (isinstance(self.jitter, int | float) and 0 <= self.jitter <= 1):
-            raise MindrawError(f"jitter is {self.jitter!r}: it must lie within [0, 1]")
-        if not (isinstance(self.gce, int | float) and 0 <= self.gce <= 1):
-            raise MindrawError(f"gce is {self.gce!r}: it must lie within [0, 1]")
-        if not isinstance(self.plain_start, int) or self.plain_start < 0:
-            raise MindrawError(
-                f"plain_start is {self.plain_start!r}: it must be a whole number of at least 0"
-            )
         self.model_config((1, 28, 28), 10)
 
     def model_config(self, shape, classes):
@@ -151,7 +132,7 @@ class Classification(Options):
         first = (self.first_span, self.first_deviation, self.first_gain)
         first = Aim(*(other if own is None else own for own, other in zip(first, aim, strict=True)))
         model.initialise(self.seed, self.init_scale, aim, first, self.forget)
-        return ClassifyTask(model, dataset, self.seed, self.jitter, self.gce, self.plain_start)
+        return ClassifyTask(model, dataset, self.seed)
 
     def sketch(self, task, run, step):
         """Draw how the first test pictures are looked at, and the curves so far."""

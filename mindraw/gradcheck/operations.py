@@ -183,25 +183,24 @@ class WholeModel:
 
 @dataclass(frozen=True)
 class WholeClassifier(WholeModel):
-    """The same of a classifier: its minibatch is pictures, targets and displacements."""
+    """The same of a classifier, whose minibatch is pictures and targets."""
 
     config: ClassifierConfig
-    constants: tuple = ("x", "target", "away")
+    constants: tuple = ("x", "target")
     model = Classifier
 
     def minibatch(self, rng):
         """Draw the constants."""
         target = probabilities(rng, (self.config.classes, self.batch))
-        away = 0.2 * rng.standard_normal((self.config.T, 2, self.batch))
-        return {"x": rng.random((self.config.D, self.batch)), "target": target, "away": away}
+        return {"x": rng.random((self.config.D, self.batch)), "target": target}
 
-    def another(self, x, target, away):
+    def another(self, x, target):
         """Return a minibatch that is unlike the given one."""
-        return 1 - x, target[::-1], -away
+        return 1 - x, target[::-1]
 
     def nats(self, losses):
-        """Return what the gradients are of, for each example, from what the model returned."""
-        return pairs.generalized(losses[0], self.options.get("q", 0))
+        """Return the loss of each example, from what the model returned."""
+        return losses[0]
 
 
 def shape_of(text, sizes):
@@ -329,14 +328,7 @@ LAYERS = (
     Operation(
         "softmax",
         {"logits": "K B", "target": "K B"},
-        *both(pairs.GeneralizedClassification(softmax, 0)),
-        constants=("target",),
-        draws=TARGET,
-    ),
-    Operation(
-        "softmax, q=0.7",
-        {"logits": "K B", "target": "K B"},
-        *both(pairs.GeneralizedClassification(softmax, 0.7)),
+        *both(pairs.Classification(softmax)),
         constants=("target",),
         draws=TARGET,
     ),
@@ -419,7 +411,6 @@ MODELS = (
         ClassifierConfig(H=3, W=5, T=3, h=4, read_n=2, classes=3, first="learned"),
         batch=3,
         elements=6,
-        options={"q": 0.7},
     ),
     WholeClassifier(
         "classify, zeros, T=1, B=1, N=1",

@@ -318,7 +318,7 @@ class Reconstruction:
 
 
 class Classification:
-    """The cross-entropy of a softmax, summed over the minibatch: its kernel."""
+    """The cross-entropy of a softmax, summed over the minibatch: `nn.softmax` or its kernel."""
 
     def __init__(self, layer):
         self.layer = layer
@@ -338,26 +338,3 @@ class Classification:
         dlogits = unset(ops, *logits.shape)
         self.layer.backward(ops, dlogits, p, target, douts["loss"])
         return {"logits": dlogits}
-
-
-class GeneralizedClassification(Classification):
-    """The generalized cross-entropy, summed over the minibatch: `nn.softmax`."""
-
-    def __init__(self, layer, q):
-        super().__init__(layer)
-        self.q = q
-
-    def forward(self, ops, logits, target):
-        loss, _ = self.run(ops, logits, target)
-        return {"loss": generalized(ops.to_numpy(loss), self.q).sum()}
-
-    def backward(self, ops, douts, logits, target):
-        loss, p = self.run(ops, logits, target)
-        dlogits, counts = unset(ops, *logits.shape), unset(ops, logits.shape[1])
-        self.layer.backward(ops, dlogits, counts, p, target, loss, douts["loss"], self.q)
-        return {"logits": dlogits}
-
-
-def generalized(loss, q):
-    """Return L_q = (1 - exp(-q loss))/q of losses in nats, in NumPy."""
-    return -np.expm1(-q * loss) / q if q else loss

@@ -105,7 +105,6 @@ class Tape:
             "p": (K, B),
             "dlogits": (K, B),
             "losses": (2, B),
-            "away": (T, 2, B),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
         self.B = B
@@ -157,7 +156,6 @@ class Shard:
             "dcell": (n, B),
             "dlog_s2": (b,),
             "dlog_gamma": (b,),
-            "counts": (b,),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
         for name in ("target", "p", "dlogits"):
@@ -199,7 +197,6 @@ class Shard:
                 dread_all=dread[:, t],
                 dread=dread[:, t, seen],
                 bank=attention.views(self, "read", t, grid),
-                away=tape.away[t, :, seen],
                 aimed=t > 0 or config.first == "state",
             )
             for t in range(T)
@@ -217,9 +214,6 @@ class Classifier(Model):
         B, the size of a minibatch.
     threads : int or None
         Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
-    q : float
-        The gradients are those of the generalized cross-entropy (see `nn/softmax.py`); with 0, of
-        the cross-entropy, which `loss` gives in any case.
 
     Attributes
     ----------
@@ -229,12 +223,11 @@ class Classifier(Model):
     Raises
     ------
     MindrawError
-        If `batch` or `threads` is not positive, or `q` not within [0, 1].
+        If `batch` or `threads` is not positive.
     """
 
-    def __init__(self, config, ops, batch=100, threads=None, q=0.0):
+    def __init__(self, config, ops, batch=100, threads=None):
         super().__init__(config, ops, batch, threads)
-        self.q = q
         self.grid = filterbank.Grid(ops, config.H, config.W, config.read_n)
         self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
@@ -262,19 +255,6 @@ class Classifier(Model):
         if config.first == "learned":
             shapes["initial.glimpse"] = (5, 1)  # in place of read.W h_0 + read.b
         return shapes
-
-    @property
-    def q(self):
-        """The gradients are those of the generalized cross-entropy of this q."""
-        return self._q
-
-    @q.setter
-    def q(self, q):
-        if not 0 <= q <= 1:
-            raise MindrawError(f"q is {q!r}: it must lie within [0, 1]")
-        if q != getattr(self, "_q", None):
-            self._q = q
-            self.workers.forget()  # the processes know the model as it was when they were forked
 
     @property
     def aiming(self):
@@ -306,7 +286,7 @@ class Classifier(Model):
 
     # ---------------------------------------------------------------- the whole minibatch
 
-    def loss(self, x, target, away=None):
+    def loss(self, x, target):
         """Run forward and return the losses.
 
         Parameters
@@ -315,8 +295,6 @@ class Classifier(Model):
             Pixels in [0, 1]; b at most the batch size.
         target : array (K, b)
             1 for the class of each example, 0 for the others.
-        away : array (T, 2, b) or None
-            Added to gx~ and gy~ of every glimpse, which then looks elsewhere than it wanted.
 
         Returns
         -------
@@ -328,20 +306,18 @@ class Classifier(Model):
         MindrawError
             If a shape does not fit the model.
         """
-        b = self._take(x, target, away)
+        b = self._take(x, target)
         with self.workers.single_threaded_blas():
             self.workers.together(self._forward, self.shards)
         return Losses(self.tape.loss[:b], self.tape.wrong[:b])
 
-    def loss_and_gradient(self, x, target, away=None):
+    def loss_and_gradient(self, x, target):
         """Run forward and backward; set `gradients` to those of the mean loss in nats.
 
         Parameters
         ----------
         x : array (D, B)
         target : array (K, B)
-        away : array (T, 2, B) or None
-            As in `loss`.
 
         Returns
         -------
@@ -353,7 +329,7 @@ class Classifier(Model):
         MindrawError
             If a shape does not fit the model, or the minibatch is not a full one.
         """
-        b = self._take(x, target, away)
+        b = self._take(x, target)
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
         with self.workers.single_threaded_blas():
@@ -391,7 +367,7 @@ class Classifier(Model):
             self.ops.xp.copyto(windows[:, :, shard.examples], shard.read_a)
         return windows[:, :, :b]
 
-    def _take(self, x, target, away):
+    def _take(self, x, target):
         """Copy a minibatch into the static buffers and return its size."""
         config = self.config
         D, K = config.D, config.classes
@@ -405,15 +381,6 @@ class Classifier(Model):
             raise MindrawError(
                 f"the targets have shape {tuple(target.shape)}: this model and its pictures take "
                 f"(K, b) = ({K}, {b})"
-            )
-        if away is None:
-            self.tape.away.fill(0)
-        elif tuple(away.shape) == (config.T, 2, b):
-            self.ops.xp.copyto(self.tape.away[:, :, :b], away)
-        else:
-            raise MindrawError(
-                f"the displacements have shape {tuple(away.shape)}: this model and its pictures "
-                f"take (T, 2, b) = ({config.T}, 2, {b})"
             )
         self.ops.xp.copyto(self.tape.target[:, :b], target)
         images = x.reshape(config.C, config.H, config.W, b).transpose(3, 1, 0, 2)
@@ -451,10 +418,7 @@ class Classifier(Model):
 
     def _backward(self, shard, meet):
         ops, columns = self.ops, shard.columns
-        softmax.backward(
-            ops, shard.dlogits, shard.counts,
-            shard.p, shard.target, shard.loss, 1 / self.batch, self.q,
-        )  # fmt: skip
+        softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
         meet()  # the logits
         linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)
         shard.dcell.fill(0)
@@ -479,11 +443,10 @@ class Classifier(Model):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
         ops, bank = self.ops, s.bank
         if s.aimed:
-            linear.forward(ops, bank.p, s.h_seen_prev, p.read.W)
+            attention.forward(ops, bank, s.h_seen_prev, p.read.W, p.read.b, self.grid)
         else:
             bank.p.fill(0)
-        bank.p[:2] += s.away
-        attention.place(ops, bank, p.read.b if s.aimed else p.initial.glimpse, self.grid)
+            attention.place(ops, bank, p.initial.glimpse, self.grid)
         glimpse.read_forward(ops, shard.patch, s.half, shard.image, bank.Fy, bank.Fx)
         ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
 

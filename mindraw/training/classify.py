@@ -8,10 +8,6 @@ import numpy as np
 from .draw import rectangles
 from .ledger import sum_into
 from .minibatches import Minibatches
-from .streams import DISPLACE
-
-#: What the displacement of a glimpse is multiplied by from one to the next.
-STEADIER = 0.6
 
 
 class Guesses(NamedTuple):
@@ -57,15 +53,7 @@ class ClassifyTask:
     dataset : mindraw.data.Dataset
         `train` and `test` splits of images in rows of D, with targets.
     seed : int
-        Of the minibatches' order, and of the displacements.
-    jitter : float
-        In training the second glimpse looks beside where it wanted to: off by this much along each
-        axis, in parts of the picture, one standard deviation. Each later glimpse is off by
-        `STEADIER` times as much. So it learns to find its way back.
-    gce : float
-        q of the generalized cross-entropy that is trained on.
-    plain_start : int
-        Minibatches before `jitter` and `gce` begin.
+        Of the minibatches' order.
 
     Attributes
     ----------
@@ -84,13 +72,10 @@ class ClassifyTask:
     parts = ("loss", "wrong")
     measures = ("loss", "error")
 
-    def __init__(self, model, dataset, seed, jitter=0.0, gce=0.0, plain_start=0):
+    def __init__(self, model, dataset, seed):
         self.model, self.dataset, self.seed = model, dataset, seed
         self.ops, self.batch = model.ops, model.batch
         self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
-        # gx~ and gy~ go from -1 to 1 over the picture; the first glimpse stays where it is
-        self.off = [0.0, *(2 * jitter * STEADIER**t for t in range(model.config.T - 1))]
-        self.gce, self.plain_start = gce, plain_start
         self.config = asdict(model.config)
         self.training = {
             "dataset": dataset.name,
@@ -107,9 +92,9 @@ class ClassifyTask:
         tuple of array (B,)
             One for each of `parts`; valid until the next call.
         """
-        minibatch = self._columns(self.dataset.train, *self.minibatches.at(k))
-        self.model.q = self.gce if k >= self.plain_start else 0.0
-        return self.model.loss_and_gradient(*minibatch, self._displacements(k))
+        return self.model.loss_and_gradient(
+            *self._columns(self.dataset.train, *self.minibatches.at(k))
+        )
 
     def measure(self, sums, count):
         """Turn sums of the parts over `count` examples into means of the measures.
@@ -176,15 +161,6 @@ class ClassifyTask:
             seen.transpose(0, 4, 2, 1, 3) / gamma,
             rectangles(attention, config.read_n),
         )
-
-    def _displacements(self, k):
-        """What is added to gx~ and gy~ in minibatch k, (T, 2, B) on the backend; None for none."""
-        if k < self.plain_start or not any(self.off):
-            return None
-        away = self.ops.standard_normal((len(self.off), 2, self.batch), (self.seed, DISPLACE, k))
-        for t, off in enumerate(self.off):
-            away[t] *= off
-        return away
 
     def _columns(self, split, indices, epoch):
         """The pictures (D, b) and, for each, 1 at its class (K, b), on the backend."""

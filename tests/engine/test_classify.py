@@ -120,40 +120,6 @@ def test_a_senseless_configuration_is_refused(change, said):
         ClassifierConfig(**change)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_displaced_glimpse_looks_as_far_from_where_it_wanted(threads):
-    model, x, target = make(threads=threads)
-    model.loss(x, target)
-    wanted = model.windows()
-    away = np.random.default_rng(1).standard_normal((3, 2, 7))
-    away[1:] = 0
-    model.loss_and_gradient(x, target, away)
-    moved = model.windows()
-    pixels = np.array([[(12 + 1) / 2], [(9 + 1) / 2]])
-    np.testing.assert_allclose(moved[0, :2] - wanted[0, :2], away[0] * pixels, rtol=1e-9)
-    assert np.array_equal(moved[0, 2:], wanted[0, 2:])
-    assert not np.allclose(moved[1], wanted[1])  # it saw something else
-    # the same number everywhere is a bias of where to look
-    away[...] = [[[0.3], [-0.2]]]
-    model.loss_and_gradient(x, target, away)
-    shifted, gradient = model.windows(), model.gradients.flat.copy()
-    for name in ("read.b", "initial.glimpse"):
-        model.parameters[name][:2] += [[0.3], [-0.2]]
-    model.loss_and_gradient(x, target)
-    np.testing.assert_allclose(model.windows(), shifted, rtol=1e-12)
-    np.testing.assert_allclose(model.gradients.flat, gradient, rtol=1e-9, atol=1e-14)
-
-
-def test_another_q_is_followed_by_all_processes():
-    one, x, target = make()
-    two, _, _ = make(threads=2)
-    for q in (0.0, 0.8, 0.0):
-        one.q = two.q = q
-        one.loss_and_gradient(x, target)
-        two.loss_and_gradient(x, target)
-        np.testing.assert_allclose(two.gradients.flat, one.gradients.flat, rtol=1e-9, atol=1e-14)
-
-
 def test_wrong_shapes_are_refused():
     model, x, target = make()
     with pytest.raises(MindrawError, match="the pictures have shape"):
@@ -162,10 +128,6 @@ def test_wrong_shapes_are_refused():
         model.loss(np.concatenate([x, x], axis=1), target)
     with pytest.raises(MindrawError, match="the targets have shape"):
         model.loss(x, target[:, :-1])
-    with pytest.raises(MindrawError, match=r"displacements have shape \(2, 2, 7\)"):
-        model.loss(x, target, np.zeros((2, 2, 7)))
-    with pytest.raises(MindrawError, match="q is 2: it must lie within"):
-        Classifier(CONFIG, get_backend("numpy"), q=2)
     with pytest.raises(MindrawError, match="full minibatch of 7, not 3"):
         model.loss_and_gradient(x[:, :3], target[:, :3])
     with pytest.raises(MindrawError, match="batch is 0"):

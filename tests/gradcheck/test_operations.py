@@ -66,7 +66,7 @@ def test_every_operation_has_a_name_of_its_own():
 
 def test_nothing_that_has_a_gradient_is_held_constant():
     held = {name for operation in OPERATIONS for name in operation.constants}
-    assert held == {"x", "eps", "target", "away", "pixels", "centre", "stride", "offsets"}
+    assert held == {"x", "eps", "target", "pixels", "centre", "stride", "offsets"}
     assert find("linear").constants == ()
 
 

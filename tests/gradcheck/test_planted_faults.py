@@ -58,7 +58,7 @@ TARGETS = {
     "linear.bias_gradient": ("linear", "db", 2),
     "lstm.backward": ("lstm", "dgates dcell", 3),
     "read.backward": ("read", "dcanvas_prev", 2),
-    "softmax.backward": ("softmax, q=0.7", "dlogits", 8),
+    "softmax.backward": ("softmax", "dlogits", 2),
     "write.backward": ("write", "dh", 2),
     "WholeCanvas.begin_backward": (WHOLE, "", 1),
     "WholeCanvas.read_backward": (WHOLE, "", 4),

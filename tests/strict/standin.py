@@ -204,12 +204,6 @@ class StrictNamespace:
     def add(self, a, b, *, out):
         return self._into(np.add, a, b, out=out)
 
-    def multiply(self, a, b, *, out):
-        return self._into(np.multiply, a, b, out=out)
-
-    def exp(self, a, *, out):
-        return self._into(np.exp, a, out=out)
-
     def hypot(self, a, b, *, out):
         return self._into(np.hypot, a, b, out=out)
 

@@ -19,7 +19,7 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
 def built(config, ops):
-    model = Classifier(config, ops, batch=4, threads=1, q=0.5 if config.T > 2 else 0.0)
+    model = Classifier(config, ops, batch=4, threads=1)
     model.initialise(1, 0.4, Aim(0.5, 0.7, 2), Aim(1, 2, 3), forget=1.0)
     return model, Adam(model.parameters, ops, lr=0.05, clip=0.5, apart=model.aiming)
 

@@ -82,33 +82,6 @@ def test_what_says_where_to_look_can_learn_otherwise(tiny):
     assert not changed.rates(model) and not changed.apart(model)
 
 
-def test_glimpses_are_displaced_in_training_alone(tiny, monkeypatch):
-    quick = PRESETS["quick"].but(data=tiny[1], size=40, batch=10, threads=1, h=6, read_n=3)
-    experiment = quick.but(glimpses=4, jitter=0.25, gce=0.5, plain_start=3)
-    task = experiment.build(experiment.load(), get_backend("numpy"))
-    seen = []
-    for name in ("loss", "loss_and_gradient"):
-        function = getattr(task.model, name)
-        monkeypatch.setattr(
-            task.model, name, lambda *a, f=function, **k: seen.append(a[2:]) or f(*a, **k)
-        )
-    task.evaluate()
-    assert set(seen) == {()}
-    seen.clear()
-    task.step(2)
-    assert seen.pop() == (None,) and task.model.q == 0
-    for k in (3, 3, 4):
-        task.step(k)
-    assert task.model.q == 0.5
-    first, again, other = (away for (away,) in seen)
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
-    many = np.concatenate([task._displacements(k) for k in range(3, 300)], axis=2)
-    spread = many.std(axis=(1, 2))
-    assert spread[0] == 0 and spread[1:] == pytest.approx([0.5, 0.3, 0.18], rel=0.05)
-    still = quick.build(quick.load(), get_backend("numpy"))
-    assert still._displacements(9) is None
-
-
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monkeypatch):
     options = [*tiny, "--preset", preset, "--digits", "2", "--minibatches", "20", "--out"]
@@ -209,9 +182,6 @@ def test_the_seed_preset_is_the_replication():
         (["--first-gain", "-1"], "first_gain is -1.0"),
         (["--first", "state"], "first_span is for a first glimpse of its own"),
         (["--forget", "nan"], "forget is nan"),
-        (["--jitter", "-0.1"], "jitter is -0.1: it must lie within [0, 1]"),
-        (["--plain-start", "-1"], "plain_start is -1"),
-        (["--gce", "1.5"], "gce is 1.5: it must lie within [0, 1]"),
         (["--lr-floor", "1"], "lr_floor is 1.0: it must lie in [0, lr]"),
         (["--lr-warmup", "-1"], "lr_warmup is -1"),
         (["--lr-decay", "1.5"], "lr_decay is 1.5"),
