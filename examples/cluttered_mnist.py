@@ -14,10 +14,12 @@ from mindraw.experiment import Classification, main
 # A coarse and bright look at everything, from which it learns where to look; then finer ones. What
 # says where to look learns at a twentieth of the rate: faster, and the glimpses jump from minibatch
 # to minibatch, and find the digits much later. Its gradient is five times as long as that of all
-# the rest, and jumps: clipped together, it would take the rest along.
+# the rest, and jumps: clipped together, it would take the rest along. With Adam's beta1 at 0.5 a
+# jump moves the weights five times as far, and the loss with them.
 OURS = Classification(
     name="cluttered_mnist",
-    lr=0.002,
+    lr=0.0015,
+    beta1=0.9,
     aim_rate=0.05,
     aim_clip="apart",
     schedule="cosine",
