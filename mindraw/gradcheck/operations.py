@@ -12,7 +12,7 @@ import numpy as np
 from ..backend import get_backend
 from ..models.classify import Classifier, ClassifierConfig
 from ..models.draw import Draw, DrawConfig
-from ..nn import bernoulli, filterbank, read, softmax
+from ..nn import bernoulli, filterbank, glimpse, read, softmax
 from . import pairs
 from .checker import COMPLEX
 
@@ -288,6 +288,16 @@ KERNELS = (
         pairs.stroke_backward,
         draws=INTENSITY,
     ),
+    Operation(
+        "kernel glimpse read",
+        {"image": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
+        *both(pairs.GlimpseRead(pairs.GlimpseKernels())),
+    ),
+    Operation(
+        "kernel glimpse write",
+        {"patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
+        *both(pairs.GlimpseWrite(pairs.GlimpseKernels())),
+    ),
 )
 LAYERS = (
     Operation(
@@ -350,14 +360,12 @@ LAYERS = (
     Operation(
         "glimpse read",
         {"image": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
-        pairs.glimpse_read_forward,
-        pairs.glimpse_read_backward,
+        *both(pairs.GlimpseRead(glimpse)),
     ),
     Operation(
         "glimpse write",
         {"patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
-        pairs.glimpse_write_forward,
-        pairs.glimpse_write_backward,
+        *both(pairs.GlimpseWrite(glimpse)),
     ),
 )
 MODELS = (

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..nn import filterbank, gaussian, glimpse, linear, lstm, write
+from ..nn import filterbank, gaussian, linear, lstm, write
 
 
 def unset(ops, *shape):
@@ -31,6 +31,13 @@ class Kernel:
 
     def backward(self, ops, *arguments):
         getattr(ops.kernels, f"{self.name}_backward")(*arguments)
+
+
+class GlimpseKernels:
+    """The kernels of glimpses under the names of their layer, with a backend first."""
+
+    def __getattr__(self, name):
+        return lambda ops, *arguments: getattr(ops.kernels, name)(*arguments)
 
 
 # ---------------------------------------------------------------- linear
@@ -254,44 +261,52 @@ def stroke_backward(ops, douts, w, gamma):
     return {"w": dw, "gamma": dlog_gamma / gamma}
 
 
-def run_glimpse_read(ops, image, Fy, Fx):
-    (B, rows, W), (_, N, H) = image.shape, Fy.shape
-    C = rows // H
-    patch, half = unset(ops, B, N, C * N), unset(ops, B, N, C * W)
-    glimpse.read_forward(ops, patch, half, image, Fy, Fx)
-    return patch, half
+class GlimpseRead:
+    """Reading a patch of an image: `nn.glimpse` or its kernel."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def run(self, ops, image, Fy, Fx):
+        (B, rows, W), (_, N, H) = image.shape, Fy.shape
+        C = rows // H
+        patch, half = unset(ops, B, N, C * N), unset(ops, B, N, C * W)
+        self.layer.read_forward(ops, patch, half, image, Fy, Fx)
+        return patch, half
+
+    def forward(self, ops, **inputs):
+        return {"patch": self.run(ops, **inputs)[0]}
+
+    def backward(self, ops, douts, image, Fy, Fx):
+        _, half = self.run(ops, image, Fy, Fx)
+        dimage, dFy, dFx = unset(ops, *image.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+        dhalf, dpatch = unset(ops, *half.shape), douts["patch"]
+        self.layer.read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
+        return {"image": dimage, "Fy": dFy, "Fx": dFx}
 
 
-def glimpse_read_forward(ops, **inputs):
-    return {"patch": run_glimpse_read(ops, **inputs)[0]}
+class GlimpseWrite:
+    """Writing a patch into an image: `nn.glimpse` or its kernel."""
 
+    def __init__(self, layer):
+        self.layer = layer
 
-def glimpse_read_backward(ops, douts, image, Fy, Fx):
-    _, half = run_glimpse_read(ops, image, Fy, Fx)
-    dimage, dFy, dFx = unset(ops, *image.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
-    dhalf = unset(ops, *half.shape)
-    glimpse.read_backward(ops, dimage, dFy, dFx, dhalf, douts["patch"], half, image, Fy, Fx)
-    return {"image": dimage, "Fy": dFy, "Fx": dFx}
+    def run(self, ops, patch, Fy, Fx):
+        (B, N, columns), H, W = patch.shape, Fy.shape[2], Fx.shape[2]
+        C = columns // N
+        image, half = unset(ops, B, H * C, W), unset(ops, B, N, C * W)
+        self.layer.write_forward(ops, image, half, patch, Fy, Fx)
+        return image, half
 
+    def forward(self, ops, **inputs):
+        return {"image": self.run(ops, **inputs)[0]}
 
-def run_glimpse_write(ops, patch, Fy, Fx):
-    (B, N, columns), H, W = patch.shape, Fy.shape[2], Fx.shape[2]
-    C = columns // N
-    image, half = unset(ops, B, H * C, W), unset(ops, B, N, C * W)
-    glimpse.write_forward(ops, image, half, patch, Fy, Fx)
-    return image, half
-
-
-def glimpse_write_forward(ops, **inputs):
-    return {"image": run_glimpse_write(ops, **inputs)[0]}
-
-
-def glimpse_write_backward(ops, douts, patch, Fy, Fx):
-    _, half = run_glimpse_write(ops, patch, Fy, Fx)
-    dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
-    dhalf = unset(ops, *half.shape)
-    glimpse.write_backward(ops, dpatch, dFy, dFx, dhalf, douts["image"], half, patch, Fy, Fx)
-    return {"patch": dpatch, "Fy": dFy, "Fx": dFx}
+    def backward(self, ops, douts, patch, Fy, Fx):
+        _, half = self.run(ops, patch, Fy, Fx)
+        dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+        dhalf, dimage = unset(ops, *half.shape), douts["image"]
+        self.layer.write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)
+        return {"patch": dpatch, "Fy": dFy, "Fx": dFx}
 
 
 # ---------------------------------------------------------------- reconstruction loss

@@ -22,6 +22,7 @@ SOURCES = (
     "adam.cu",
     "filterbank.cu",
     "glimpse.cu",
+    "products.cu",
 )
 REAL = {"f": "float", "d": "double"}
 
@@ -31,6 +32,8 @@ ELEMENTS = (32, 8)
 SUMS = (8, 128)
 #: One warp for each filter.
 FILTERS = (32, 8)
+#: A block for each example's products, of warps.
+PRODUCTS = (32, 8)
 #: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in adam.cu.
 FLAT = 256
 MOST_PARTS = 1024
@@ -254,3 +257,29 @@ def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
         "stroke_backward", N * K, B,
         *_patches(dw), *_dense(dlog_gamma), *_patches(dpatch, patch), *_dense(gamma),
     )  # fmt: skip
+
+
+def read_forward(patch, half, image, Fy, Fx):
+    _products("read_forward", image, Fy, Fx, patch, half, image, Fy, Fx)
+
+
+def read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
+    wanted = dimage is not None
+    arrays = (dimage if wanted else dhalf, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
+    _products("read_backward", image, Fy, Fx, *arrays, more=(int(wanted),))
+
+
+def write_forward(image, half, patch, Fy, Fx):
+    _products("write_forward", image, Fy, Fx, image, half, patch, Fy, Fx)
+
+
+def write_backward(dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
+    arrays = (dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)
+    _products("write_backward", dimage, Fy, Fx, *arrays)
+
+
+def _products(name, image, Fy, Fx, *arrays, more=()):
+    """Launch one block for each example; the sizes follow from an image and its filters."""
+    (B, N, H), W = Fy.shape, Fx.shape[2]
+    C = image.shape[1] // H if H else 0
+    _launch(name, (B,), PRODUCTS, *_dense(*arrays), *more, H, C, W, N)

@@ -491,3 +491,100 @@ def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
     patch *= dpatch
     dlog_gamma -= np.einsum("bnk->b", patch)
     np.divide(dpatch, gamma[:, None, None], out=dw)
+
+
+def _channels(image, Fy):
+    """Return C, from an image (B, H*C, W) and filters (B, N, H)."""
+    return image.shape[1] // Fy.shape[2]
+
+
+def _beside(array, C):
+    """See (B, n*C, m) as (B, n, C*m): the channels of a row side by side."""
+    B, rows, m = array.shape
+    return array.reshape(B, rows // C, C * m)
+
+
+def _below(array, C):
+    """See (B, n, C*m) as (B, n*C, m): the channels of a row one below the other."""
+    B, n, columns = array.shape
+    return array.reshape(B, n * C, columns // C)
+
+
+def read_forward(patch, half, image, Fy, Fx):
+    """half = Fy image, patch = half Fx^T: what a pair of filterbanks sees (eq. 27).
+
+    Parameters
+    ----------
+    patch : array (B, N, C*N)
+        Set.
+    half : array (B, N, C*W)
+        Set.
+    image : array (B, H*C, W)
+    Fy : array (B, N, H)
+    Fx : array (B, N, W)
+    """
+    C = _channels(image, Fy)
+    np.matmul(Fy, _beside(image, C), out=half)
+    np.matmul(_below(half, C), Fx.swapaxes(1, 2), out=_below(patch, C))
+
+
+def read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
+    """Undo `read_forward`.
+
+    Parameters
+    ----------
+    dimage : array (B, H*C, W) or None
+        Set, where it is wanted.
+    dFy, dFx : array (B, N, H), (B, N, W)
+        Set.
+    dhalf : array (B, N, C*W)
+        Overwritten.
+    dpatch : array (B, N, C*N)
+    half, image, Fy, Fx : array
+    """
+    C = _channels(image, Fy)
+    drows = _below(dpatch, C)
+    np.matmul(drows.swapaxes(1, 2), _below(half, C), out=dFx)
+    np.matmul(drows, Fx, out=_below(dhalf, C))
+    np.matmul(dhalf, _beside(image, C).swapaxes(1, 2), out=dFy)
+    if dimage is not None:
+        np.matmul(Fy.swapaxes(1, 2), dhalf, out=_beside(dimage, C))
+
+
+def write_forward(image, half, patch, Fy, Fx):
+    """half = patch Fx, image = Fy^T half: a stroke, spread by its filterbanks (eq. 29).
+
+    Parameters
+    ----------
+    image : array (B, H*C, W)
+        Set.
+    half : array (B, N, C*W)
+        Set.
+    patch : array (B, N, C*N)
+    Fy : array (B, N, H)
+    Fx : array (B, N, W)
+    """
+    C = _channels(image, Fy)
+    np.matmul(_below(patch, C), Fx, out=_below(half, C))
+    np.matmul(Fy.swapaxes(1, 2), half, out=_beside(image, C))
+
+
+def write_backward(dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
+    """Undo `write_forward`.
+
+    Parameters
+    ----------
+    dpatch : array (B, N, C*N)
+        Set.
+    dFy, dFx : array (B, N, H), (B, N, W)
+        Set.
+    dhalf : array (B, N, C*W)
+        Overwritten.
+    dimage : array (B, H*C, W)
+    half, patch, Fy, Fx : array
+    """
+    C = _channels(dimage, Fy)
+    np.matmul(half, _beside(dimage, C).swapaxes(1, 2), out=dFy)
+    np.matmul(Fy, _beside(dimage, C), out=dhalf)
+    np.matmul(_below(patch, C).swapaxes(1, 2), _below(dhalf, C), out=dFx)
+    np.matmul(_below(dhalf, C), Fx.swapaxes(1, 2), out=_below(dpatch, C))

@@ -14,23 +14,6 @@ must be contiguous.
 """
 
 
-def channels(image, Fy):
-    """Return C, from an image (B, H*C, W) and filters (B, N, H)."""
-    return image.shape[1] // Fy.shape[2]
-
-
-def beside(array, C):
-    """See (B, n*C, m) as (B, n, C*m): the channels of a row side by side."""
-    B, rows, m = array.shape
-    return array.reshape(B, rows // C, C * m)
-
-
-def below(array, C):
-    """See (B, n, C*m) as (B, n*C, m): the channels of a row one below the other."""
-    B, n, columns = array.shape
-    return array.reshape(B, n * C, columns // C)
-
-
 def read_forward(ops, patch, half, image, Fy, Fx):
     """patch = Fy image Fx^T.
 
@@ -45,9 +28,7 @@ def read_forward(ops, patch, half, image, Fy, Fx):
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    C = channels(image, Fy)
-    ops.xp.matmul(Fy, beside(image, C), out=half)
-    ops.xp.matmul(below(half, C), Fx.swapaxes(1, 2), out=below(patch, C))
+    ops.kernels.read_forward(patch, half, image, Fy, Fx)
 
 
 def read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
@@ -65,13 +46,7 @@ def read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
     dpatch : array (B, N, C*N)
     half, image, Fy, Fx : array
     """
-    C = channels(image, Fy)
-    drows = below(dpatch, C)
-    ops.xp.matmul(drows.swapaxes(1, 2), below(half, C), out=dFx)
-    ops.xp.matmul(drows, Fx, out=below(dhalf, C))
-    ops.xp.matmul(dhalf, beside(image, C).swapaxes(1, 2), out=dFy)
-    if dimage is not None:
-        ops.xp.matmul(Fy.swapaxes(1, 2), dhalf, out=beside(dimage, C))
+    ops.kernels.read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
 
 
 def write_forward(ops, image, half, patch, Fy, Fx):
@@ -88,9 +63,7 @@ def write_forward(ops, image, half, patch, Fy, Fx):
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    C = channels(image, Fy)
-    ops.xp.matmul(below(patch, C), Fx, out=below(half, C))
-    ops.xp.matmul(Fy.swapaxes(1, 2), half, out=beside(image, C))
+    ops.kernels.write_forward(image, half, patch, Fy, Fx)
 
 
 def write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
@@ -108,8 +81,4 @@ def write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):
     dimage : array (B, H*C, W)
     half, patch, Fy, Fx : array
     """
-    C = channels(dimage, Fy)
-    ops.xp.matmul(half, beside(dimage, C).swapaxes(1, 2), out=dFy)
-    ops.xp.matmul(Fy, beside(dimage, C), out=dhalf)
-    ops.xp.matmul(below(patch, C).swapaxes(1, 2), below(dhalf, C), out=dFx)
-    ops.xp.matmul(below(dhalf, C), Fx.swapaxes(1, 2), out=below(dpatch, C))
+    ops.kernels.write_backward(dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)

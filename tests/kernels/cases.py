@@ -147,6 +147,22 @@ def attention(name, m, B, N, A, C):
             "dmu": m.dense(B, N), "dlog_s2": m.dense(B), "dF": m.dense(B, N, A),
             "F": m.dense(B, N, A), "e": m.dense(B, N, A), "s2": m.positive(B), "pixels": pixels,
         }, ["dmu", "dlog_s2"]  # fmt: skip
+    banks = {"Fy": m.dense(B, N, A + 2), "Fx": m.dense(B, N, A)}
+    patch, half, image = m.dense(B, N, K), m.dense(B, N, C * A), m.dense(B, (A + 2) * C, A)
+    if name == "read_forward":
+        return {"patch": patch, "half": half, "image": image} | banks, ["patch", "half"]
+    if name == "write_forward":
+        return {"image": image, "half": half, "patch": patch} | banks, ["image", "half"]
+    dbanks = {f"d{key}": m.dense(*bank.shape) for key, bank in banks.items()}
+    dbanks["dhalf"] = m.dense(*half.shape)
+    if name == "read_backward":
+        given = {"dpatch": patch, "half": half, "image": image}
+        dimage = m.dense(*image.shape)
+        return {"dimage": dimage} | dbanks | given | banks, ["dimage", *dbanks]
+    if name == "write_backward":
+        given = {"dimage": image, "half": half, "patch": patch}
+        dpatch = m.dense(*patch.shape)
+        return {"dpatch": dpatch} | dbanks | given | banks, ["dpatch", *dbanks]
     patches, gamma = m.dense(B, N, K), {"gamma": m.positive(B)}
     if name == "intensity_forward":
         return {"r": m.patches(B, N, K), "patch": patches} | gamma, ["r"]
@@ -163,6 +179,7 @@ def attention(name, m, B, N, A, C):
 ATTENTION = (
     "place_forward", "place_backward", "filterbank_forward", "filterbank_backward",
     "intensity_forward", "intensity_backward", "stroke_forward", "stroke_backward",
+    "read_forward", "read_backward", "write_forward", "write_backward",
 )  # fmt: skip
 
 

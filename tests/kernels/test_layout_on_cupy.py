@@ -82,7 +82,8 @@ def test_every_view_lies_as_in_numpy(config, unbacked):
         assert array.shape == expected.shape, path
         axes = [k for k, n in enumerate(expected.shape) if n > 1]
         assert [array.strides[k] for k in axes] == [expected.strides[k] for k in axes], path
-        assert array.data.ptr % APART == place_in_numpy(expected), path
+        if expected.size:  # NumPy forgets where a view of nothing would lie
+            assert array.data.ptr % APART == place_in_numpy(expected), path
 
 
 def test_a_copy_is_noticed(unbacked):

@@ -43,6 +43,13 @@ FAULTS = [
     ("intensity_backward", "dlog_gamma[b] += sum", "dlog_gamma[b] = sum"),
     ("stroke_forward", "/ gamma[b]", "/ gamma[0]"),
     ("stroke_backward", "sum += OF(dpatch, b, k)", "sum += OF(dw, b, k)"),
+    ("read_forward", "N, H, C * W", "N, H - 1, C * W"),
+    ("read_forward", "    __syncthreads();\n", ""),
+    ("read_backward", "    if (wanted)\n", "    if (!wanted)\n"),
+    ("read_backward", "    __syncthreads();\n", ""),
+    ("write_forward", "    __syncthreads();\n", ""),
+    ("write_backward", "N, N * C, W);\n    product_nt", "N, N * C - 1, W);\n    product_nt"),
+    ("write_backward", "    __syncthreads();\n", ""),
 ]
 
 
