@@ -191,6 +191,16 @@ def test_resuming_needs_no_options_and_extends_with_more_minibatches(tiny):
     assert json.loads(Path("parts/config.json").read_text())["minibatches"] == 20
 
 
+def test_a_run_may_hold_fewer_steps(tiny, capsys):
+    for name, options in (("all", []), ("few", ["--recompute", "1"])):
+        assert main(PRESETS, [*tiny, *options, "--minibatches", "6", "--out", name]) == 0
+    rows = [parse(Path(f"{name}/history.csv").read_text())[-1] for name in ("all", "few")]
+    assert rows[1] == pytest.approx(rows[0], rel=1e-4)
+    capsys.readouterr()
+    options = ["--recompute", "3", "--minibatches", "6"]
+    assert "recompute is 3: it must be" in refused(capsys, [*tiny, *options])
+
+
 def test_the_length_may_be_given_in_epochs(tiny):
     assert main(PRESETS, [*tiny, "--epochs", "2", "--out", "run"]) == 0
     assert load("run/checkpoint.h5").step == 12
