@@ -61,40 +61,40 @@ def linear_backward(ops, douts, x, W, b):
 
 
 def run_lstm_kernel(ops, a, constant, cell_prev):
-    h, cell, tanh_cell = (unset(ops, *cell_prev.shape) for _ in range(3))
-    ops.kernels.lstm_forward(h, cell, tanh_cell, a, constant, cell_prev)
-    return h, cell, tanh_cell, a
+    h, cell = (unset(ops, *cell_prev.shape) for _ in range(2))
+    ops.kernels.lstm_forward(h, cell, a, constant, cell_prev)
+    return h, cell, a
 
 
 def lstm_kernel_forward(ops, **inputs):
-    h, cell, _, _ = run_lstm_kernel(ops, **inputs)
+    h, cell, _ = run_lstm_kernel(ops, **inputs)
     return {"h": h, "cell": cell}
 
 
 def lstm_kernel_backward(ops, douts, a, constant, cell_prev):
-    _, _, tanh_cell, gates = run_lstm_kernel(ops, a, constant, cell_prev)
+    _, cell, gates = run_lstm_kernel(ops, a, constant, cell_prev)
     dgates, dcell = unset(ops, *a.shape), douts["cell"]
-    ops.kernels.lstm_backward(dgates, dcell, gates, douts["h"], tanh_cell, cell_prev)
+    ops.kernels.lstm_backward(dgates, dcell, gates, douts["h"], cell, cell_prev)
     return {"a": dgates, "constant": at_constant(ops, dgates, constant), "cell_prev": dcell}
 
 
 def run_lstm(ops, u, W, constant, cell_prev):
-    h, cell, tanh_cell = (unset(ops, *cell_prev.shape) for _ in range(3))
+    h, cell = (unset(ops, *cell_prev.shape) for _ in range(2))
     gates = unset(ops, W.shape[0], u.shape[1])
-    lstm.forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W)
-    return h, cell, tanh_cell, gates
+    lstm.forward(ops, h, cell, gates, u, constant, cell_prev, W)
+    return h, cell, gates
 
 
 def lstm_forward(ops, **inputs):
-    h, cell, _, _ = run_lstm(ops, **inputs)
+    h, cell, _ = run_lstm(ops, **inputs)
     return {"h": h, "cell": cell}
 
 
 def lstm_backward(ops, douts, u, W, constant, cell_prev):
-    _, _, tanh_cell, gates = run_lstm(ops, u, W, constant, cell_prev)
+    _, cell, gates = run_lstm(ops, u, W, constant, cell_prev)
     du, dgates, dW = unset(ops, *u.shape), unset(ops, *gates.shape), unset(ops, *W.shape)
     dcell = douts["cell"]
-    lstm.backward(ops, dgates, dcell, gates, douts["h"], tanh_cell, cell_prev)
+    lstm.backward(ops, dgates, dcell, gates, douts["h"], cell, cell_prev)
     linear.backward(ops, du, dgates, W)
     linear.weight_gradient(ops, dW, dgates, u)
     dconstant = at_constant(ops, dgates, constant)

@@ -138,16 +138,16 @@ def sigmoid(y, x):
     _elements("sigmoid", *_size(y), *_rows(y, x))
 
 
-def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
+def lstm_forward(h, cell, gates, constant, cell_prev):
     n, B = cell.shape
     _elements(
         "lstm_forward", n, B,
-        *_rows(h, cell, tanh_cell, gates, constant), int(constant.shape[1] > 1), *_rows(cell_prev),
+        *_rows(h, cell, gates, constant), int(constant.shape[1] > 1), *_rows(cell_prev),
     )  # fmt: skip
 
 
-def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
-    arrays = _rows(dgates, dcell, gates, dh, tanh_cell, cell_prev)
+def lstm_backward(dgates, dcell, gates, dh, cell, cell_prev):
+    arrays = _rows(dgates, dcell, gates, dh, cell, cell_prev)
     _elements("lstm_backward", *dcell.shape, *arrays)
 
 

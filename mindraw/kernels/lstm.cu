@@ -2,7 +2,7 @@
 #include "common.cuh"
 
 // i, f, o = sigma(.), g = tanh(.) of W u + constant; cell = f cell_prev + i g; h = o tanh(cell).
-KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(tanh_cell), ROWS(gates), CONST_ROWS(constant),
+KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant),
                     integer constant_column, CONST_ROWS(cell_prev), integer n, integer B)
 {
     EACH(j, n, b, B)
@@ -12,23 +12,21 @@ KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(tanh_cell), ROWS(gates), CONST_ROW
     const real o = sigma(AT(gates, 2 * n + j, b) + AT(constant, 2 * n + j, c));
     const real g = tanh(AT(gates, 3 * n + j, b) + AT(constant, 3 * n + j, c));
     const real s = f * AT(cell_prev, j, b) + i * g;
-    const real t = tanh(s);
     AT(gates, j, b) = i;
     AT(gates, n + j, b) = f;
     AT(gates, 2 * n + j, b) = o;
     AT(gates, 3 * n + j, b) = g;
     AT(cell, j, b) = s;
-    AT(tanh_cell, j, b) = t;
-    AT(h, j, b) = o * t;
+    AT(h, j, b) = o * tanh(s);
 }
 
 KERNEL lstm_backward(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh),
-                     CONST_ROWS(tanh_cell), CONST_ROWS(cell_prev), integer n, integer B)
+                     CONST_ROWS(cell), CONST_ROWS(cell_prev), integer n, integer B)
 {
     EACH(j, n, b, B)
     const real i = AT(gates, j, b), f = AT(gates, n + j, b);
     const real o = AT(gates, 2 * n + j, b), g = AT(gates, 3 * n + j, b);
-    const real t = AT(tanh_cell, j, b);
+    const real t = tanh(AT(cell, j, b));
     // h = o tanh(cell)
     const real ds = AT(dcell, j, b) + AT(dh, j, b) * o * (1 - t * t);
     // i, f, o = sigma(a): da = d. s (1 - s);  g = tanh(a): da = dg (1 - g^2)

@@ -25,15 +25,15 @@ def sigmoid(y, x):
     y += 0.5
 
 
-def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
+def lstm_forward(h, cell, gates, constant, cell_prev):
     """The gates and the state of an LSTM, from the products W u.
 
     i, f, o = sigmoid(.), g = tanh(.), cell = f cell_prev + i g, h = o tanh(cell).
 
     Parameters
     ----------
-    h, cell, tanh_cell : array (h, B)
-        Set. `tanh_cell` is kept for the backward pass.
+    h, cell : array (h, B)
+        Set.
     gates : array (4h, B) or (4, h, B)
         On entry W u; on return i, f, o, g, one below the other.
     constant : array like gates, or with one column
@@ -42,19 +42,19 @@ def lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev):
     """
     gates += constant
     gates = gates.reshape(4, *cell.shape)
-    (i, f, _, g), ifo = gates, gates[:3]
+    (i, f, o, g), ifo = gates, gates[:3]
     ifo *= 0.5
     np.tanh(gates, out=gates)
     ifo *= 0.5
     ifo += 0.5
-    np.multiply(i, g, out=tanh_cell)
+    work = i * g
     np.multiply(f, cell_prev, out=cell)
-    cell += tanh_cell
-    np.tanh(cell, out=tanh_cell)
-    np.multiply(gates[2], tanh_cell, out=h)
+    cell += work
+    np.tanh(cell, out=work)
+    np.multiply(o, work, out=h)
 
 
-def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
+def lstm_backward(dgates, dcell, gates, dh, cell, cell_prev):
     """Undo `lstm_forward`.
 
     Parameters
@@ -65,29 +65,37 @@ def lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev):
         On entry the gradient at `cell` from the next step; on return at `cell_prev`.
     gates : array (4h, B) or (4, h, B)
         i, f, o, g. Overwritten.
-    dh, tanh_cell, cell_prev : array (h, B)
+    dh, cell : array (h, B)
+        Overwritten.
+    cell_prev : array (h, B)
     """
-    gates, dgates = (array.reshape(4, *dcell.shape) for array in (gates, dgates))
-    (i, f, o, g), (di, df, do, dg) = gates, dgates
-    # sigmoid' = s (1 - s), of which 1 - s waits here for what it multiplies
-    np.subtract(1, gates[:3], out=dgates[:3])
+    gates = gates.reshape(4, *cell.shape)
+    i, f, o, g = gates
+    # In place, and copied once at the end: the rows of dgates may lie far apart.
     # h = o t, t = tanh(cell):  do = dh t;  dcell += dh o (1 - t^2), in two parts
+    t = np.tanh(cell, out=cell)
+    dh *= o
+    dcell += dh
+    dh *= t
+    t *= dh
+    dcell -= t
+    # sigmoid' = s (1 - s), of which s is in there already
+    np.subtract(1, o, out=o)
     o *= dh
-    dcell += o
-    o *= tanh_cell
-    do *= o
-    o *= tanh_cell
-    dcell -= o
     # cell = f cell_prev + i g:  di = dcell g;  dg = dcell i (1 - g^2), in two parts
+    di, dg = dh, t
     np.multiply(dcell, i, out=dg)
-    np.multiply(dg, g, out=i)
-    di *= i
-    i *= g
-    dg -= i
+    np.multiply(dg, g, out=di)
+    g *= di
+    np.subtract(dg, g, out=g)
+    np.subtract(1, i, out=i)
+    i *= di
     # df = dcell cell_prev
     dcell *= f
-    df *= dcell
-    df *= cell_prev
+    np.subtract(1, f, out=f)
+    f *= dcell
+    f *= cell_prev
+    np.copyto(dgates.reshape(gates.shape), gates)
 
 
 def gaussian_forward(z, latent, q, bias, eps):
@@ -158,11 +166,11 @@ def error_image_forward(x_hat, x, canvas):
         Set.
     x, canvas : array (D, B)
     """
-    np.multiply(canvas, 0.5, out=x_hat)
-    np.tanh(x_hat, out=x_hat)
-    x_hat *= -0.5
-    x_hat -= 0.5
-    x_hat += x
+    work = canvas * -0.5
+    np.tanh(work, out=work)
+    work *= 0.5
+    work -= 0.5
+    np.add(work, x, out=x_hat)  # the only pass over x_hat: its rows may lie far apart
 
 
 def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
@@ -178,10 +186,10 @@ def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
         The gradient at the canvas of the next step.
     x_hat, x : array (D, B)
     """
-    np.subtract(x, x_hat, out=dcanvas_prev)
-    dx_hat *= dcanvas_prev
-    np.subtract(1, dcanvas_prev, out=dcanvas_prev)
-    dx_hat *= dcanvas_prev
+    s = x - x_hat
+    dx_hat *= s
+    np.subtract(1, s, out=s)
+    dx_hat *= s
     np.subtract(dcanvas, dx_hat, out=dcanvas_prev)
 
 

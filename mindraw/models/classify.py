@@ -149,7 +149,6 @@ class Shard:
             "patch": (b, N, C * N),
             "gates": (T, 4 * n, B),
             "cell": (T + 1, n, B),
-            "tanh": (T, n, B),
             "logits": (config.classes, b),
             "dh": (n, B),
             "work": (n, B),
@@ -191,7 +190,6 @@ class Shard:
                 gates=self.gates[t],
                 cell=self.cell[t + 1],
                 cell_prev=self.cell[t],
-                tanh=self.tanh[t],
                 dgates_all=dgates[:, t],
                 dgates=stacked(dgates[:, t], h, own),
                 dread_all=dread[:, t],
@@ -408,7 +406,7 @@ class Classifier(Model):
             self._read(shard, s, p)
             meet()  # r_t
             lstm.forward(
-                ops, s.h, s.cell, s.tanh, s.gates,
+                ops, s.h, s.cell, s.gates,
                 s.u_all, rows.b, s.cell_prev, rows.W_u,
             )  # fmt: skip
             meet()  # h_t
@@ -423,7 +421,7 @@ class Classifier(Model):
         linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)
         shard.dcell.fill(0)
         for s in reversed(shard.steps):
-            lstm.backward(ops, s.dgates, shard.dcell, s.gates, shard.dh, s.tanh, s.cell_prev)
+            lstm.backward(ops, s.dgates, shard.dcell, s.gates, shard.dh, s.cell, s.cell_prev)
             meet()  # the gates
             linear.backward(ops, shard.du, s.dgates_all, columns.W_u)
             meet()  # r_t

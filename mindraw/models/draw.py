@@ -415,7 +415,7 @@ class Draw(Model):
             canvas.read(shard, s, p)
             meet()  # r_t
             lstm.forward(
-                ops, s.h_enc, s.cell_enc, s.tanh_enc, s.gates_enc,
+                ops, s.h_enc, s.cell_enc, s.gates_enc,
                 s.u_all, shard.constant, s.cell_enc_prev, rows.W_u,
             )  # fmt: skip
             meet()  # h_enc_t
@@ -424,7 +424,7 @@ class Draw(Model):
             )
             meet()  # z_t
             lstm.forward(
-                ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
+                ops, s.h_dec, s.cell_dec, s.gates_dec,
                 s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
             )  # fmt: skip
             meet()  # h_dec_t
@@ -442,7 +442,7 @@ class Draw(Model):
             shard.dh_dec += shard.dh_dec_next_v
             lstm.backward(
                 ops, s.dgates_dec, shard.dcell_dec, s.gates_dec,
-                shard.dh_dec, s.tanh_dec, s.cell_dec_prev,
+                shard.dh_dec, s.cell_dec, s.cell_dec_prev,
             )  # fmt: skip
             meet()  # the decoder's gates
             linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
@@ -453,7 +453,7 @@ class Draw(Model):
             shard.dh_enc += shard.dh_enc_next
             lstm.backward(
                 ops, s.dgates_enc, shard.dcell_enc, s.gates_enc,
-                shard.dh_enc, s.tanh_enc, s.cell_enc_prev,
+                shard.dh_enc, s.cell_enc, s.cell_enc_prev,
             )  # fmt: skip
             meet()  # the encoder's gates
             linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
@@ -483,7 +483,7 @@ class Draw(Model):
                 ops.xp.copyto(s.z, shard.eps[t])
                 meet()  # z_t, and at first h_dec before it
                 lstm.forward(
-                    ops, s.h_dec, s.cell_dec, s.tanh_dec, s.gates_dec,
+                    ops, s.h_dec, s.cell_dec, s.gates_dec,
                     s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
                 )  # fmt: skip
                 meet()  # h_dec_t

@@ -9,14 +9,14 @@ only, are (4, h, B).
 """
 
 
-def forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W):
+def forward(ops, h, cell, gates, u, constant, cell_prev, W):
     """i, f, o = sigmoid(a), g = tanh(a); cell = f cell_prev + i g; h = o tanh(cell).
 
     Parameters
     ----------
     ops : Backend
-    h, cell, tanh_cell : array (h, B)
-        Set; the last two are kept for `backward`.
+    h, cell : array (h, B)
+        Set; `cell` is kept for `backward`.
     gates : array (4h, B)
         Set to i, f, o, g, one below the other; kept for `backward`.
     u : array (n, B)
@@ -25,10 +25,10 @@ def forward(ops, h, cell, tanh_cell, gates, u, constant, cell_prev, W):
     W : array (4h, n)
     """
     ops.xp.matmul(W, u, out=gates)
-    ops.kernels.lstm_forward(h, cell, tanh_cell, gates, constant, cell_prev)
+    ops.kernels.lstm_forward(h, cell, gates, constant, cell_prev)
 
 
-def backward(ops, dgates, dcell, gates, dh, tanh_cell, cell_prev):
+def backward(ops, dgates, dcell, gates, dh, cell, cell_prev):
     """From dh and dcell to the gradient at a = W u + constant.
 
     What flows on is `linear.backward` of it, to u; over T steps, `linear.weight_gradient` gives the
@@ -43,6 +43,6 @@ def backward(ops, dgates, dcell, gates, dh, tanh_cell, cell_prev):
         On entry the gradient at `cell` from the next step, on return at `cell_prev`.
     gates : array (4h, B)
         Overwritten.
-    dh, tanh_cell, cell_prev : array (h, B)
+    dh, cell, cell_prev : array (h, B)
     """
-    ops.kernels.lstm_backward(dgates, dcell, gates, dh, tanh_cell, cell_prev)
+    ops.kernels.lstm_backward(dgates, dcell, gates, dh, cell, cell_prev)

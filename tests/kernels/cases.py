@@ -79,12 +79,12 @@ def elementwise(name, m, n, B):
     if name == "sigmoid":
         return {"y": m.rows(n, B), "x": m.rows(n, B, 30)}, ["y"]
     if name.startswith("lstm_forward"):
-        states = {key: m.rows(n, B) for key in ("h", "cell", "tanh_cell")}
+        states = {key: m.rows(n, B) for key in ("h", "cell")}
         constant = m.rows(4 * n, B) if name.endswith("columns") else m.dense(4 * n, 1)
         gates = {"gates": m.rows(4 * n, B, 3), "constant": constant}
         return states | gates | {"cell_prev": m.rows(n, B)}, [*states, "gates"]
     if name == "lstm_backward":
-        sizes = {"dgates": 4, "dcell": 1, "gates": 4, "dh": 1, "tanh_cell": 1, "cell_prev": 1}
+        sizes = {"dgates": 4, "dcell": 1, "gates": 4, "dh": 1, "cell": 1, "cell_prev": 1}
         return {key: m.rows(k * n, B, 0.5) for key, k in sizes.items()}, ["dgates", "dcell"]
     if name == "gaussian_forward":
         return {

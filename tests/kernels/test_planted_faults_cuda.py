@@ -13,7 +13,7 @@ from mindraw.kernels import fused
 #: Kernel, what stands in its source, what is planted there.
 FAULTS = [
     ("lstm_forward", "AT(constant, n + j, c)", "AT(constant, j, c)"),
-    ("lstm_forward", "const real t = tanh(s)", "const real t = s"),
+    ("lstm_forward", "o * tanh(s)", "o * s"),
     ("lstm_backward", "(1 - t * t)", "(1 - t)"),
     ("lstm_backward", "AT(dcell, j, b) = ds * f", "AT(dcell, j, b) += ds * f"),
     ("gaussian_forward", "kl += real(0.5)", "kl += real(0.50025)"),
