@@ -163,6 +163,8 @@ class Sgemm:
 ENGINES = {"mindraw": Mindraw, "torch-eager": Torch, "torch-compile": TorchCompiled, "jax": Jax}
 
 
+#: Seconds of steps before the timed ones: processes that have slept may wake on the same core.
+WAKING = 0.15
 #: With these set, a library would use kernels for another processor than the one it runs on.
 KERNEL_CHOICES = ("OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA")
 
@@ -227,10 +229,10 @@ def serve(connection, engine, config, params, x, other, threads, project_once):
 
     Sends ("ready", version, what `evaluate` returned) or ("absent", reason, None) first. Obeys
     ("train", n) with the last mean loss of n untimed steps; ("time", n) with n durations in
-    seconds, after one untimed step that wakes the engine's threads; and ("peak",) with the peak
-    memory in MiB since the first timed step, which has the loaded libraries in it and the work of
-    compiling not; and ("held",) with the bytes that a step holds where the engine
-    knows them, else None.
+    seconds, after untimed ones that wake the engine's threads, each on a core of its own;
+    ("peak",) with the peak memory in MiB since the first timed step, which has the loaded
+    libraries in it and the work of compiling not; and ("held",) with the bytes that a step holds
+    where the engine knows them, else None.
     """
     bind_to_cores(threads)
     try:
@@ -256,7 +258,9 @@ def serve(connection, engine, config, params, x, other, threads, project_once):
             if not timed:
                 forget_peak()
                 timed = True
-            runner.step(0)
+            awake = time.perf_counter() + WAKING
+            while time.perf_counter() < awake:
+                runner.step(0)
             seconds = []
             for k in range(*count):
                 start = time.perf_counter()
