@@ -1,10 +1,9 @@
 """The engines under one interface, and the process that each of them runs in.
 
 An engine has `version`, `evaluate()`, which returns the losses, (B,) each, and the gradients under
-mindraw's names for the first minibatch, and `step(k)`, which trains on minibatch k, has
-finished when it returns, and returns the losses before the update. Libraries are imported inside:
-each engine lives in its own process, which sees only its own thread pool. The peers' `project_once`
-lets them, too, multiply x by the encoder's weights once per minibatch.
+mindraw's names for the first minibatch, `step(k)`, which trains on minibatch k and returns the
+losses before the update, and `wait()`, after which all steps are done. Libraries are imported
+inside: each engine lives in its own process, which sees only its own thread pool.
 """
 
 from __future__ import annotations
@@ -12,12 +11,45 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from bench.configs import build
 from mindraw.models.classify import ClassifierConfig
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How every engine is run.
+
+    Parameters
+    ----------
+    threads : int
+        On the CPU.
+    device : {"cpu", "gpu"}
+    tf32 : bool
+        Whether products on the GPU may round float32 to 10 bits.
+    project_once : bool
+        Whether the peers, too, multiply x by the encoder's weights once per minibatch.
+    """
+
+    threads: int
+    device: str = "cpu"
+    tf32: bool = False
+    project_once: bool = False
+
+
+class Engine:
+    """What engines on the CPU have in common: a step is done when it returns."""
+
+    def wait(self):
+        """Wait for the device."""
+
+    def peak(self):
+        """Largest memory since `forget_peak`, MiB: the process's, or on a GPU the device's."""
+        return peak_memory()
 
 
 def is_classifier(config) -> bool:
@@ -36,16 +68,25 @@ def numpy_version() -> str:
     return " with ".join([f"numpy {np.__version__}", *(name.strip() for name in chosen)])
 
 
-class Mindraw:
-    """The hand-written engine on NumPy."""
+def cupy_version() -> str:
+    """CuPy's version, with the name of its GPU."""
+    import cupy
 
-    def __init__(self, config, params, x, other, threads, project_once=False):
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+    return f"cupy {cupy.__version__} on {name}"
+
+
+class Mindraw(Engine):
+    """The hand-written engine, on NumPy or CuPy."""
+
+    def __init__(self, config, params, x, other, setting):
         from mindraw.backend import get_backend
         from mindraw.optim import Adam
 
-        self.ops = get_backend("numpy")
-        self.version = numpy_version()
-        self.model = build(config, self.ops, x.shape[1], threads)
+        on_gpu = setting.device == "gpu"
+        self.ops = get_backend("cupy" if on_gpu else "numpy")
+        self.version = cupy_version() if on_gpu else numpy_version()
+        self.model = build(config, self.ops, x.shape[1], 1 if on_gpu else setting.threads)
         laid_out = (self.model.tape, *self.model.shards)
         self.held = sum(part.buffer.nbytes for part in laid_out)
         names = self.model.parameters.names
@@ -55,9 +96,15 @@ class Mindraw:
         self.x = [self.ops.asarray(part) for part in columns]  # views, as the tasks hand them over
         self.other = [self.ops.asarray(part) for part in other]
 
-    def memory_beside(self):
-        """MiB that only the other processes of its team hold."""
-        return self.model.workers.memory_beside() / 2**20
+    def wait(self):
+        if self.ops.name == "cupy":
+            self.ops.xp.cuda.get_current_stream().synchronize()
+
+    def peak(self):
+        """With what only the other processes of its team hold."""
+        if self.ops.name == "cupy":
+            return self.ops.xp.get_default_memory_pool().total_bytes() / 2**20
+        return peak_memory() + self.model.workers.memory_beside() / 2**20
 
     def evaluate(self):
         losses = self._losses(0)
@@ -75,48 +122,64 @@ class Mindraw:
         return losses[:1] if is_classifier(self.model.config) else losses
 
 
-class Torch:
+class Torch(Engine):
     """The PyTorch peer, eager or through `torch.compile`."""
 
-    def __init__(self, config, params, x, other, threads, project_once=False, compiled=False):
+    def __init__(self, config, params, x, other, setting, compiled=False):
         import torch
 
         from bench.peers.torch_classify import TorchClassifier
         from bench.peers.torch_draw import TorchDraw, Trainer
 
-        torch.set_num_threads(threads)
+        self.cuda = torch.cuda if setting.device == "gpu" else None
+        device = "cuda" if self.cuda else "cpu"
+        torch.set_num_threads(setting.threads)
+        torch.set_float32_matmul_precision("high" if setting.tf32 else "highest")
         self.version = f"torch {torch.__version__}"
         if is_classifier(config):
             self.model = TorchClassifier(params, config.T)
             other = other.argmax(1)
         else:
-            self.model = TorchDraw(params, project_once=project_once)
+            self.model = TorchDraw(params, project_once=setting.project_once)
             other = other.swapaxes(2, 3).copy()
-        self.trainer = Trainer(self.model, compiled=compiled)
-        self.x = [torch.tensor(part) for part in x]
-        self.other = [torch.tensor(part) for part in other]
+        # on a GPU a step's many small kernels are replayed as one graph
+        mode = "reduce-overhead" if self.cuda else "default"
+        self.trainer = Trainer(self.model.to(device), compiled=mode if compiled else None)
+        self.x = [torch.tensor(part, device=device) for part in x]
+        self.other = [torch.tensor(part, device=device) for part in other]
+
+    def wait(self):
+        if self.cuda:
+            self.cuda.synchronize()
+
+    def peak(self):
+        return self.cuda.max_memory_allocated() / 2**20 if self.cuda else peak_memory()
 
     def evaluate(self):
         losses = self.trainer.backward(self.x[0], self.other[0])
-        return *(part.numpy() for part in losses), self.model.to_mindraw(gradients=True)
+        return *(part.cpu().numpy() for part in losses), self.model.to_mindraw(gradients=True)
 
     def step(self, k):
         return self.trainer.step(self.x[k], self.other[k])
 
 
 class TorchCompiled(Torch):
-    def __init__(self, config, params, x, other, threads, project_once=False):
-        super().__init__(config, params, x, other, threads, project_once, compiled=True)
+    def __init__(self, config, params, x, other, setting):
+        super().__init__(config, params, x, other, setting, compiled=True)
 
 
-class Jax:
+class Jax(Engine):
     """The JAX peer, the whole step one `jax.jit`."""
 
-    def __init__(self, config, params, x, other, threads, project_once=False):
+    def __init__(self, config, params, x, other, setting):
         import jax
 
         from bench.peers import jax_classify, jax_draw
 
+        jax.config.update(
+            "jax_default_matmul_precision", "tensorfloat32" if setting.tf32 else "highest"
+        )
+        self.on_gpu = setting.device == "gpu"
         self.jax, self.peer = jax, jax_draw
         self.losses = jax_draw.losses
         if is_classifier(config):
@@ -126,7 +189,7 @@ class Jax:
         else:
             other = other.swapaxes(2, 3)
         self.version = f"jax {jax.__version__}"
-        self.params = jax_draw.from_mindraw(params, project_once=project_once)
+        self.params = jax_draw.from_mindraw(params, project_once=setting.project_once)
         self.state = jax_draw.adam_state(self.params)
         self.x = [jax.numpy.asarray(part) for part in x]
         self.other = [jax.numpy.asarray(part) for part in other]
@@ -140,24 +203,44 @@ class Jax:
         self.params, self.state, losses = self.peer.train_step(
             self.params, self.state, self.x[k], self.other[k], losses=self.losses
         )
-        return self.jax.block_until_ready((losses, self.params))[0]
+        return losses
+
+    def wait(self):
+        self.jax.block_until_ready((self.params, self.state))
+
+    def peak(self):
+        if self.on_gpu:
+            return self.jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+        return peak_memory()
 
 
-class Sgemm:
-    """NumPy's own product of two (2048, 2048) float32 matrices: the floor's peak rate."""
+#: Of the matrices whose product gives the peak rate.
+SGEMM_SIDE = {"cpu": 2048, "gpu": 8192}
 
-    FLOPS = 2 * 2048.0**3
 
-    def __init__(self, config, params, x, other, threads, project_once=False):
-        self.version = numpy_version()
-        self.a, self.b = np.random.default_rng(0).random((2, 2048, 2048), np.float32)
-        self.out = np.empty_like(self.a)
+class Sgemm(Engine):
+    """NumPy's or CuPy's own product of two square float32 matrices: the floor's peak rate."""
+
+    def __init__(self, config, params, x, other, setting):
+        self.version, self.xp = numpy_version(), np
+        if setting.device == "gpu":
+            import cupy
+
+            self.version, self.xp = cupy_version(), cupy
+        side = SGEMM_SIDE[setting.device]
+        a, b = np.random.default_rng(0).random((2, side, side), np.float32)
+        self.a, self.b = self.xp.array(a), self.xp.array(b)
+        self.out = self.xp.empty_like(self.a)
 
     def evaluate(self):
         return None
 
     def step(self, k):
-        np.matmul(self.a, self.b, out=self.out)
+        self.xp.matmul(self.a, self.b, out=self.out)
+
+    def wait(self):
+        if self.xp is not np:
+            self.xp.cuda.get_current_stream().synchronize()
 
 
 ENGINES = {"mindraw": Mindraw, "torch-eager": Torch, "torch-compile": TorchCompiled, "jax": Jax}
@@ -174,15 +257,18 @@ def choose_own_kernels() -> list[str]:
     return [name for name in KERNEL_CHOICES if os.environ.pop(name, None) is not None]
 
 
-def limit_threads(threads: int) -> None:
-    """Hold the processes started after this call to `threads` threads, whatever their library.
+def prepare_environment(setting: Setting) -> None:
+    """Hold the processes started after this call to a setting, whatever their library.
 
-    JAX takes its number from NPROC or the cores it may run on, the others from the rest.
+    JAX takes its number of threads from NPROC or the cores it may run on, the others from the rest.
     """
+    threads, on_gpu = setting.threads, setting.device == "gpu"
     for name in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR"):
         os.environ[f"{name}_NUM_THREADS"] = str(threads)
     os.environ["NPROC"] = str(threads)
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["JAX_PLATFORMS"] = "cuda" if on_gpu else "cpu"
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # the engines share the GPU
+    os.environ["CUPY_TF32"] = str(int(setting.tf32))
     # no pool of compiling processes that lives on beside the timings
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
@@ -224,19 +310,39 @@ def peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def serve(connection, engine, config, params, x, other, threads, project_once):
+def durations(runner, x, count: int, setting: Setting) -> list[float]:
+    """Seconds of each of `count` steps; on a GPU their mean, from idle to idle.
+
+    There the steps are queued, as a training queues them, and waited for once.
+    """
+    seconds = []
+    if setting.device == "gpu":
+        start = time.perf_counter()
+        for k in range(count):
+            runner.step(k % len(x))
+        runner.wait()
+        return [(time.perf_counter() - start) / count]
+    for k in range(count):
+        start = time.perf_counter()
+        runner.step(k % len(x))
+        runner.wait()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def serve(connection, engine, config, params, x, other, setting):
     """Body of an engine's process: build it, then obey until told to stop.
 
     Sends ("ready", version, what `evaluate` returned) or ("absent", reason, None) first. Obeys
-    ("train", n) with the last mean loss of n untimed steps; ("time", n) with n durations in
-    seconds, after untimed ones that wake the engine's threads, each on a core of its own;
-    ("peak",) with the peak memory in MiB since the first timed step, which has the loaded
+    ("train", n) with the last mean loss of n untimed steps; ("time", n) with what `durations`
+    returns for n of them, after untimed ones that wake the engine's threads, each on a core of its
+    own; ("peak",) with the peak memory in MiB since the first timed step, which has the loaded
     libraries in it and the work of compiling not; and ("held",) with the bytes that a step holds
     where the engine knows them, else None.
     """
-    bind_to_cores(threads)
+    bind_to_cores(setting.threads)
     try:
-        runner = engine(config, params, x, other, threads, project_once)
+        runner = engine(config, params, x, other, setting)
         first = runner.evaluate()
     except Exception as error:  # not installed, or no compiler for torch.compile: told in a line
         reason = str(error).strip().partition("\n")[0]
@@ -253,7 +359,7 @@ def serve(connection, engine, config, params, x, other, threads, project_once):
             return
         if order == "train":
             losses = [runner.step(k % len(x)) for k in range(*count)][-1]
-            connection.send(float(sum(np.asarray(part).mean() for part in losses)))
+            connection.send(float(sum(part.mean() for part in losses)))
         elif order == "time":
             if not timed:
                 forget_peak()
@@ -261,13 +367,9 @@ def serve(connection, engine, config, params, x, other, threads, project_once):
             awake = time.perf_counter() + WAKING
             while time.perf_counter() < awake:
                 runner.step(0)
-            seconds = []
-            for k in range(*count):
-                start = time.perf_counter()
-                runner.step(k % len(x))
-                seconds.append(time.perf_counter() - start)
-            connection.send(seconds)
+                runner.wait()
+            connection.send(durations(runner, x, *count, setting))
         elif order == "peak":
-            connection.send(peak_memory() + getattr(runner, "memory_beside", lambda: 0.0)())
+            connection.send(runner.peak())
         elif order == "held":
             connection.send(getattr(runner, "held", None))

@@ -1,6 +1,7 @@
 """How a step's time and memory grow with T, the minibatch, hidden units, the side, threads.
 
 python bench/growth.py --out runs/growth
+python bench/growth.py --out runs/growth --device gpu
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.configs import BATCH, CONFIGS, make_problem
-from bench.engines import Mindraw, available_cores, choose_own_kernels, limit_threads
+from bench.engines import (
+    Mindraw,
+    Setting,
+    available_cores,
+    choose_own_kernels,
+    prepare_environment,
+)
 from bench.step import Process, at_least_one, machine
 
 #: What is varied around a configuration, and to which values.
@@ -39,16 +46,19 @@ def vary(name: str, what: str, value: int):
     return (config, value) if what == "batch" else (replace(config, T=value), BATCH)
 
 
-def measure(name: str, what: str, value: int, threads: int, steps: int) -> dict:
+def measure(name: str, what: str, value: int, setting: Setting, steps: int) -> dict:
     """Median time of a step, ms, and what it holds, MiB."""
     config, batch = vary(name, what, value) if what in VALUES else (CONFIGS[name], BATCH)
-    process = Process(Mindraw, config, make_problem(config, batch, minibatches=2), threads)
+    process = Process(Mindraw, config, make_problem(config, batch, minibatches=2), setting)
+    if process.state != "ready":
+        raise SystemExit(f"mindraw failed: {process.version}")
     process.ask("train", 2)
     seconds = process.ask("time", steps)
     held = process.ask("held")
     process.stop()
     return {
-        "config": name, "varied": what, "value": value, "threads": threads, "batch": batch,
+        "config": name, "varied": what, "value": value, "batch": batch,
+        "threads": setting.threads, "device": setting.device,
         "median_ms": 1e3 * float(np.median(seconds)), "held_mib": held / 2**20,
         "machine": machine(), "version": process.version,
     }  # fmt: skip
@@ -104,24 +114,27 @@ def main() -> None:
         "--configs", nargs="+", choices=["noattn", "attn"], default=["noattn", "attn"]
     )
     parser.add_argument(
-        "--vary", nargs="+", choices=[*VALUES, "threads"], default=[*VALUES, "threads"]
-    )
+        "--vary", nargs="+", choices=[*VALUES, "threads"],
+        help="default: all, on a GPU all but threads",
+    )  # fmt: skip
     parser.add_argument("--steps", type=at_least_one, default=12)
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for rows.json and growth.png"
     )
     options = parser.parse_args()
-    limit_threads(options.threads)
+    setting = Setting(options.threads, options.device)
+    prepare_environment(setting)
     choose_own_kernels()
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in options.configs:
-        for what in options.vary:
+        for what in options.vary or [*VALUES, *(["threads"] * (options.device == "cpu"))]:
             values = range(1, options.threads + 1) if what == "threads" else VALUES[what]
             for value in values:
-                threads = value if what == "threads" else options.threads
-                rows.append(measure(name, what, value, threads, options.steps))
+                own = replace(setting, threads=value) if what == "threads" else setting
+                rows.append(measure(name, what, value, own, options.steps))
                 row = rows[-1]
                 print(
                     f"{name}, {what} {value}: {row['median_ms']:.1f} ms, {row['held_mib']:.0f} MiB"

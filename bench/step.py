@@ -3,7 +3,8 @@
 Every engine runs in its own process with the same number of threads, gets the same weights,
 pictures and noise, and is first checked against the others. Then they take turns, a few steps
 each, round after round, so that a machine that slows down slows all of them. A pause before each
-turn lets the thread pools of the last one fall asleep.
+turn lets the thread pools of the last one fall asleep. With `--device gpu` all of them run on the
+GPU, mindraw through CuPy; products then keep float32's precision unless `--tf32` is given.
 """
 
 from __future__ import annotations
@@ -23,10 +24,19 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.configs import BATCH, CONFIGS, flops_needed, make_problem
-from bench.engines import ENGINES, Sgemm, available_cores, choose_own_kernels, limit_threads, serve
+from bench.engines import (
+    ENGINES,
+    SGEMM_SIDE,
+    Setting,
+    Sgemm,
+    available_cores,
+    choose_own_kernels,
+    prepare_environment,
+    serve,
+)
 
-# float32 against float32: losses relative to themselves, a gradient to its largest entry.
-TOLERANCE_LOSS, TOLERANCE_GRADIENT = 1e-5, 1e-4
+#: Of losses relative to themselves, of a gradient to its largest entry: of float32 and of TF32.
+TOLERANCES = {False: (1e-5, 1e-4), True: (1e-3, 5e-2)}
 WARM_UP = 4
 PAUSE = 0.3  # seconds; OpenMP and OpenBLAS threads stop spinning within 0.2
 
@@ -34,10 +44,10 @@ PAUSE = 0.3  # seconds; OpenMP and OpenBLAS threads stop spinning within 0.2
 class Process:
     """One engine in a process of its own, spoken to through a pipe."""
 
-    def __init__(self, engine, config, problem, threads, project_once=False):
+    def __init__(self, engine, config, problem, setting):
         context = multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
-        arguments = (there, engine, config, *problem, threads, project_once)
+        arguments = (there, engine, config, *problem, setting)
         self.process = context.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         there.close()
@@ -62,8 +72,14 @@ class Process:
         self.process.join()
 
 
-def agreement(found: dict) -> tuple[float, float]:
+def agreement(found: dict, tolerances=TOLERANCES[False]) -> tuple[float, float]:
     """Compare losses and gradients of every engine with the first's.
+
+    Parameters
+    ----------
+    found : dict of str to (losses, gradients)
+    tolerances : (float, float)
+        The same distances, as they are allowed.
 
     Returns
     -------
@@ -84,26 +100,26 @@ def agreement(found: dict) -> tuple[float, float]:
         parts = ("reconstruction", "latent") if len(losses) == 2 else ("classification",)
         for part, a, b in zip(parts, losses, other_losses, strict=True):
             error = float(np.max(np.abs(a - b) / np.abs(a)))
-            if not error <= TOLERANCE_LOSS:
+            if not error <= tolerances[0]:
                 raise SystemExit(f"{engine} and {first} disagree on the {part} loss: {error:.1e}")
             worst_loss = max(worst_loss, error)
         for name, a in gradients.items():
             error = float(np.max(np.abs(a - other_gradients[name])) / np.max(np.abs(a)))
-            if not error <= TOLERANCE_GRADIENT:
+            if not error <= tolerances[1]:
                 raise SystemExit(f"{engine} and {first} disagree on d{name}: {error:.1e}")
             worst_gradient = max(worst_gradient, error)
     return worst_loss, worst_gradient
 
 
 def run_config(
-    name: str, engines: list[str], rounds: int, steps: int, threads: int, project_once: bool
+    name: str, engines: list[str], rounds: int, steps: int, setting: Setting
 ) -> list[dict]:
     """Check and time the engines on one configuration; one row per engine."""
     config = CONFIGS[name]
     problem = make_problem(config)
     running = {}
     for engine in engines:
-        process = Process(ENGINES[engine], config, problem, threads, project_once)
+        process = Process(ENGINES[engine], config, problem, setting)
         if process.state == "ready":
             running[engine] = process
         elif engine == "mindraw":
@@ -115,13 +131,14 @@ def run_config(
     found = {engine: process.first for engine, process in running.items()}
     trained = {engine: process.ask("train", WARM_UP) for engine, process in running.items()}
     if len(found) > 1:
-        loss, gradient = agreement(found)
+        allowed = TOLERANCES[setting.tf32]
+        loss, gradient = agreement(found, allowed)
         print(
-            f"{name}: losses agree to {loss:.1e} (allowed {TOLERANCE_LOSS:g}), gradients to "
-            f"{gradient:.1e} (allowed {TOLERANCE_GRADIENT:g}); after {WARM_UP} updates the loss is "
+            f"{name}: losses agree to {loss:.1e} (allowed {allowed[0]:g}), gradients to "
+            f"{gradient:.1e} (allowed {allowed[1]:g}); after {WARM_UP} updates the loss is "
             + ", ".join(f"{loss:.3f}" for loss in trained.values())
         )
-    sgemm = Process(Sgemm, config, problem, threads)
+    sgemm = Process(Sgemm, config, problem, setting)
     seconds = {engine: [] for engine in running}
     products = []
     for _ in range(rounds):
@@ -136,7 +153,8 @@ def run_config(
         process.stop()
 
     gflop = flops_needed(config) / 1e9
-    sgemm_rate = Sgemm.FLOPS / min(products) / 1e9
+    side = SGEMM_SIDE[setting.device]
+    sgemm_rate = 2 * side**3 / min(products) / 1e9
     medians = {engine: 1e3 * float(np.median(seconds[engine])) for engine in running}
     per_round = {engine: np.median(seconds[engine], axis=1) for engine in running}
     rows = []
@@ -160,13 +178,16 @@ def run_config(
                 "floor_ms": 1e3 * gflop / sgemm_rate,
                 "floor_share": rate / sgemm_rate,
                 "sgemm_gflops": sgemm_rate,
+                "sgemm_side": side,
                 "peak_mib": peaks[engine],
                 "held_mib": None if held[engine] is None else held[engine] / 2**20,
                 "batch": BATCH,
-                "threads": threads,
+                "threads": setting.threads,
+                "device": setting.device,
+                "tf32": setting.tf32,
                 "rounds": rounds,
                 "steps": steps,
-                "peers_project_once": project_once,
+                "peers_project_once": setting.project_once,
                 "version": running[engine].version,
                 "python": platform.python_version(),
                 "machine": machine(),
@@ -186,12 +207,18 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+def in_ms(value: float) -> str:
+    """Milliseconds with one decimal, or three digits of less than 10."""
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
 def print_table(rows: list[dict]) -> None:
     """The rows as a Markdown table."""
     first = rows[0]
+    precision = "float32, products in TF32" if first["tf32"] else "float32"
     print(
-        f"\n{first['machine']}; {first['threads']} threads; batch {first['batch']}, float32; "
-        f"{first['rounds']} rounds of {first['steps']} steps\n"
+        f"\n{first['machine']}; {first['threads']} threads; {first['device']}; "
+        f"batch {first['batch']}, {precision}; {first['rounds']} rounds of {first['steps']} steps\n"
     )
     print(
         "| config | engine | median ms | 10-90 % | ratio | GFLOP/s | of floor | peak MiB "
@@ -202,15 +229,15 @@ def print_table(rows: list[dict]) -> None:
         ratio = f"{r['ratio']:.2f} x {r['opponent']}" if r["opponent"] else "-"
         held = "-" if r["held_mib"] is None else f"{r['held_mib']:.0f}"
         print(
-            f"| {r['config']} | {r['engine']} | {r['median_ms']:.1f} "
-            f"| {r['p10_ms']:.1f}-{r['p90_ms']:.1f} | {ratio} | {r['gflops']:.0f} "
+            f"| {r['config']} | {r['engine']} | {in_ms(r['median_ms'])} "
+            f"| {in_ms(r['p10_ms'])}-{in_ms(r['p90_ms'])} | {ratio} | {r['gflops']:.0f} "
             f"| {100 * r['floor_share']:.0f} % | {r['peak_mib']:.0f} | {held} |"
         )
     print(
         "\nratio: how many times as fast as the better of the other engines (mindraw apart), "
         "median over rounds\n"
-        "peak: largest resident memory, libraries included; held: what the engine lays out for a "
-        "step (activations and their gradients)"
+        "peak: largest resident memory, libraries included, or on a GPU the device's; held: what "
+        "the engine lays out for a step (activations and their gradients)"
     )
     if any(row["config"] == "noattn" for row in rows):
         how = "once per minibatch, as mindraw does" if first["peers_project_once"] else "every step"
@@ -218,8 +245,8 @@ def print_table(rows: list[dict]) -> None:
     for name in dict.fromkeys(row["config"] for row in rows):
         r = next(row for row in rows if row["config"] == name)
         print(
-            f"{name}: {r['gflop']:.1f} GFLOP needed, floor {r['floor_ms']:.0f} ms "
-            f"at {r['sgemm_gflops']:.0f} GFLOP/s (best 2048^3 sgemm of this run)"
+            f"{name}: {r['gflop']:.1f} GFLOP needed, floor {in_ms(r['floor_ms'])} ms "
+            f"at {r['sgemm_gflops']:.0f} GFLOP/s (best {r['sgemm_side']}^3 sgemm of this run)"
         )
     versions = dict.fromkeys(r["version"] for r in rows)
     print(f"python {first['python']}, {', '.join(versions)}")
@@ -239,6 +266,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=at_least_one, default=10)
     parser.add_argument("--steps", type=at_least_one, default=5, help="timed steps per turn")
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    parser.add_argument(
+        "--tf32", action="store_true", help="let products on the GPU round float32 to 10 bits"
+    )
     parser.add_argument(
         "--project-once", action="store_true",
         help="without attention, let the others too multiply x by its weights once per minibatch; "
@@ -246,7 +277,10 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
     options = parser.parse_args()
-    limit_threads(options.threads)
+    if options.tf32 and options.device == "cpu":
+        parser.error("--tf32 is for the GPU: add --device gpu")
+    setting = Setting(options.threads, options.device, options.tf32, options.project_once)
+    prepare_environment(setting)
     for name in choose_own_kernels():
         print(
             f"{name} is set here; unset for the bench, so that every engine chooses its own kernels"
@@ -254,9 +288,7 @@ def main() -> None:
     rows = []
     for name in options.configs:
         engines = list(dict.fromkeys(options.engines))
-        rows += run_config(
-            name, engines, options.rounds, options.steps, options.threads, options.project_once
-        )
+        rows += run_config(name, engines, options.rounds, options.steps, setting)
     print_table(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")

@@ -72,7 +72,7 @@ class TorchClassifier(nn.Module):
             k: (torch.zeros_like(p) if p.grad is None else p.grad) if gradients else p.detach()
             for k, p in found.items()
         }
-        return {k: (v if ".W" in k else v[:, None]).numpy().copy() for k, v in values.items()}
+        return {k: (v if ".W" in k else v[:, None]).cpu().numpy().copy() for k, v in values.items()}
 
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor]:
         """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,)."""

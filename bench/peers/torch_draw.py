@@ -158,7 +158,9 @@ class TorchDraw(nn.Module):
         own = dict(self.named_parameters())
         found = {ours: own[theirs] for ours, theirs in NAMES.items() if theirs in own}
         values = {k: p.grad if gradients else p.detach() for k, p in found.items()}
-        found = {k: (v if ".W" in k else v[:, None]).numpy().copy() for k, v in values.items()}
+        found = {
+            k: (v if ".W" in k else v[:, None]).cpu().numpy().copy() for k, v in values.items()
+        }
         if self.merged:
             both, D = found["encoder.W_u"], len(found["write.W"])
             found["encoder.W_x"], found["encoder.W_u"] = both[:, :D], both[:, D:]
@@ -229,8 +231,8 @@ class Trainer:
     ----------
     model : nn.Module
         Its losses are a tuple of (B,), whose sum is minimised.
-    compiled : bool
-        Forward and backward through `torch.compile`.
+    compiled : str or None
+        Forward and backward through `torch.compile` in this mode.
     exact_clip : bool
         Clip with `clip_exactly`, not `torch.nn.utils.clip_grad_norm_`.
     """
@@ -240,11 +242,11 @@ class Trainer:
         model: nn.Module,
         lr: float = 1e-3,
         clip: float = 5.0,
-        compiled: bool = False,
+        compiled: str | None = None,
         exact_clip: bool = False,
     ):
         self.parameters = list(model.parameters())
-        self.forward = torch.compile(model) if compiled else model
+        self.forward = torch.compile(model, mode=compiled) if compiled else model
         self.clip_by_norm = clip_exactly if exact_clip else nn.utils.clip_grad_norm_
         self.clip = clip
         self.adam = torch.optim.Adam(

@@ -12,8 +12,9 @@ import pytest
 
 from bench import engines
 from bench.configs import CONFIGS, flops_needed, make_problem
-from bench.engines import Mindraw
+from bench.engines import Mindraw, Setting
 from bench.step import agreement
+from mindraw.backend import why_no_cupy
 from mindraw.models.classify import ClassifierConfig
 from mindraw.models.draw import DrawConfig
 
@@ -81,7 +82,7 @@ def test_a_short_bench_leaves_rows(tmp_path, name):
 def test_what_a_step_holds_is_all_that_it_lays_out(name):
     sizes = {"h": 9} if name == "cluttered" else {"h_enc": 9, "h_dec": 8}
     config = replace(CONFIGS[name], T=2, **sizes)
-    engine = Mindraw(config, *make_problem(config, batch=3), threads=1)
+    engine = Mindraw(config, *make_problem(config, batch=3), Setting(threads=1))
     laid_out = {}
     for part in (engine.model.tape, *engine.model.shards):
         for array in vars(part).values():
@@ -98,3 +99,19 @@ def test_no_engine_is_held_to_another_processors_kernels(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert engines.choose_own_kernels() == ["OPENBLAS_CORETYPE"]
     assert "OPENBLAS_CORETYPE" not in os.environ and engines.choose_own_kernels() == []
+
+
+@pytest.mark.skipif(why_no_cupy() is None, reason="there is a GPU")
+@pytest.mark.parametrize("command", ["step.py --configs attn", "growth.py --vary T --out grown"])
+def test_without_a_gpu_the_bench_says_so(tmp_path, command):
+    script, *options = command.split()
+    command = [sys.executable, ROOT / "bench" / script, *options, "--device", "gpu"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "mindraw failed: MindrawError: the backend cupy was asked for, but " in done.stderr
+
+
+def test_tf32_is_refused_on_the_cpu():
+    command = [sys.executable, ROOT / "bench" / "step.py", "--tf32"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "--tf32 is for the GPU: add --device gpu" in done.stderr
