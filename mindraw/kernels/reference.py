@@ -387,7 +387,7 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     centre : array (2, 1)
     offsets : array (N,)
     """
-    dmu.sum(axis=2, out=dp[:2])
+    np.einsum("kbn->kb", dmu, out=dp[:2])
     dp[:2] *= centre
     np.copyto(dp[2], dlog_s2)
     np.einsum("kbn,n->b", dmu, offsets, out=dp[3])
@@ -406,13 +406,16 @@ def filterbank_forward(F, e, mu, s2, pixels):
     s2 : array (B,)
     pixels : array (A,)
     """
-    nearest = np.clip(np.rint(mu.real), 0, max(pixels.size - 1, 0))[:, :, None]
-    np.subtract(nearest, pixels, out=e)
-    np.add(pixels, nearest - 2 * mu[:, :, None], out=F)
+    if not F.size:
+        return
+    nearest = np.clip(np.rint(mu.real), 0, pixels.size - 1)
+    half_precision = (0.5 / s2)[:, None]
+    scaled, shift = half_precision * pixels, half_precision * (nearest - 2 * mu)
+    np.subtract(nearest[:, :, None], pixels, out=e)
+    np.add(scaled[:, None], shift[:, :, None], out=F)
     e *= F
-    e *= (0.5 / s2)[:, None, None]
     np.exp(e, out=F)
-    F /= np.einsum("bna->bn", F)[:, :, None]  # a third of the time of a sum over the last axis
+    F *= (1 / np.einsum("bna->bn", F))[:, :, None]  # a third of the time of a sum over axis 2
 
 
 def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):

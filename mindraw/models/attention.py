@@ -164,5 +164,5 @@ def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
         filterbank.backward(
             ops, axis.dmu, axis.dlog_s2, axis.dF, axis.F, axis.e, axis.s2, axis.pixels
         )
-    ops.xp.sum(bank.dlog_s2_axes, axis=0, out=dlog_s2)
+    ops.xp.add(bank.dlog_s2_axes[0], bank.dlog_s2_axes[1], out=dlog_s2)
     filterbank.place_backward(ops, dp, bank.dmu, dlog_s2, dlog_gamma, bank.a, grid)

@@ -84,7 +84,7 @@ TARGETS = {
     "Draw._steps_backward": (ATTENTION, "", 21),
     "Draw._lay_out_weight_gradients": (SEGMENTS, "", 12),
     "Draw._sum_weight_gradients": (SEGMENTS, "", 5),
-    "attention.place_backward": (CLASSIFY, "", 6),
+    "attention.place_backward": (CLASSIFY, "", 9),
     "Model._share_gradients": (CLASSIFY, "", 2),
     "Classifier.loss_and_gradient": (CLASSIFY, "", 1),
     "Classifier._forward_backward": (CLASSIFY, "", 3),
