@@ -128,9 +128,10 @@ def main() -> None:
     prepare_environment(setting)
     choose_own_kernels()
     options.out.mkdir(parents=True, exist_ok=True)
+    varied = options.vary or ([*VALUES, "threads"] if options.device == "cpu" else [*VALUES])
     rows = []
     for name in options.configs:
-        for what in options.vary or [*VALUES, *(["threads"] * (options.device == "cpu"))]:
+        for what in varied:
             values = range(1, options.threads + 1) if what == "threads" else VALUES[what]
             for value in values:
                 own = replace(setting, threads=value) if what == "threads" else setting

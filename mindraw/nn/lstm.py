@@ -43,6 +43,8 @@ def backward(ops, dgates, dcell, gates, dh, cell, cell_prev):
         On entry the gradient at `cell` from the next step, on return at `cell_prev`.
     gates : array (4h, B)
         Overwritten.
-    dh, cell, cell_prev : array (h, B)
+    dh, cell : array (h, B)
+        Overwritten.
+    cell_prev : array (h, B)
     """
     ops.kernels.lstm_backward(dgates, dcell, gates, dh, cell, cell_prev)
