@@ -70,18 +70,25 @@ class Backend:
     def standard_normal(self, shape, key):
         """Draw noise from N(0, 1): a pure function of `shape`, dtype and `key`.
 
-        The numbers are drawn by NumPy whatever the device, so that one seed gives
-        the same noise on every backend.
+        One key gives the same noise on every backend, but for rounding.
 
         Parameters
         ----------
         shape : tuple of int
         key : tuple of int
-            Non-negative integers, for instance (seed, stream, step).
+            Non-negative integers, for instance (seed, stream, step); the last below 2^63.
+
+        Returns
+        -------
+        array
+            In complex128 the noise is that of float64.
         """
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+        *which, number = key
+        words = np.random.SeedSequence(which).generate_state(2, np.uint64)
         real = np.float32 if self.dtype == np.float32 else np.float64
-        return self.asarray(rng.standard_normal(shape, dtype=real))
+        eps = self.xp.empty(shape, np.dtype(real))
+        self.kernels.standard_normal(eps, *(int(word >> 1) for word in words), number)
+        return eps
 
 
 class CupyBackend(Backend):

@@ -14,6 +14,7 @@ from ..errors import MindrawError
 
 SOURCES = (
     "common.cuh",
+    "noise.cu",
     "lstm.cu",
     "gaussian.cu",
     "canvas.cu",
@@ -34,6 +35,8 @@ SUMS = (8, 128)
 FILTERS = (32, 8)
 #: A block for each example's products, of warps.
 PRODUCTS = (32, 8)
+#: Bytes that the generator of noise gives at a time, to one thread.
+NOISE = 32
 #: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in adam.cu.
 FLAT = 256
 MOST_PARTS = 1024
@@ -132,6 +135,11 @@ def _size(array):
     """Count the rows, over all leading axes, and the columns."""
     columns = array.shape[-1]
     return array.size // columns if columns else 0, columns
+
+
+def standard_normal(eps, key0, key1, number):
+    blocks = _blocks(eps.nbytes, NOISE * FLAT)
+    _launch("standard_normal", (blocks,), (FLAT,), *_dense(eps), key0, key1, number, eps.size)
 
 
 def sigmoid(y, x):

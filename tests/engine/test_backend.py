@@ -3,11 +3,13 @@
 import builtins
 import sys
 import types
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from mindraw import MindrawError, backend, get_backend
+from mindraw.kernels import reference
 
 
 def test_numpy_is_there_in_three_precisions():
@@ -36,13 +38,42 @@ def test_foreign_arrays_are_not_taken_silently():
         get_backend("numpy").asarray(Foreign())
 
 
-def test_noise_is_a_pure_function_of_its_key():
-    ops = get_backend("numpy")
+@pytest.mark.parametrize("dtype", backend.DTYPES)
+def test_noise_is_a_pure_function_of_its_key(dtype):
+    ops = get_backend("numpy", dtype)
     a, b = ops.standard_normal((50, 40), (1, 2, 3)), ops.standard_normal((50, 40), (1, 2, 3))
-    assert a.dtype == np.float32 and np.array_equal(a, b)
-    for key in [(1, 2, 4), (1, 3, 2), (2, 2, 3), (1, 2)]:
-        assert abs(np.corrcoef(a.ravel(), ops.standard_normal((50, 40), key).ravel())[0, 1]) < 0.1
-    assert abs(a.mean()) < 0.1 and abs(a.std() - 1) < 0.05
+    assert a.shape == (50, 40) and np.array_equal(a, b)
+    assert a.dtype == (np.float32 if dtype == "float32" else np.float64)
+    for key in [(1, 2, 4), (1, 3, 3), (2, 2, 3), (1, 3), (2**70, 2, 3), (1, 2, 2**63 - 1)]:
+        other = ops.standard_normal((50, 40), key)
+        assert abs(np.corrcoef(a.ravel(), other.ravel())[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_noise_is_normal(dtype):
+    n = 4 * reference.NOISE + 1  # in more than one piece, the last of them not full
+    eps = get_backend("numpy", dtype).standard_normal((n,), (5, 6, 7)).astype(np.float64)
+    below = np.array([NormalDist().cdf(number) for number in np.sort(eps)])
+    # Kolmogorov and Smirnov's distance; one in 10,000 samples has a larger one
+    assert np.abs(below - (np.arange(n) + 0.5) / n).max() < 2.23 / np.sqrt(n)
+    assert len(np.unique(eps)) > 0.99 * n
+    half = (n + 1) // 2
+    for one, other in [(eps[:-1], eps[1:]), (eps[: n - half], eps[half:])]:
+        for power in (1, 2):
+            assert abs(np.corrcoef(one**power, other**power)[0, 1]) < 4 / np.sqrt(n / 2)
+
+
+def test_noise_counts_as_numpys_philox():
+    """Two numbers from their definition, out of NumPy's own generator."""
+    words = np.random.Philox(key=np.array([8, 9], np.uint64), counter=[0, 0, 5, 0]).random_raw(6)
+    eps = np.empty(5)
+    reference.standard_normal(eps, 8, 9, 5)
+    for j in range(3):
+        u, v = (float(word) / 2**64 for word in words[2 * j : 2 * j + 2])
+        radius = np.sqrt(-2 * np.log(u))
+        assert eps[j] == pytest.approx(radius * np.cos(2 * np.pi * v))
+        if j < 2:
+            assert eps[3 + j] == pytest.approx(radius * np.sin(2 * np.pi * v))
 
 
 def test_unknown_names_are_refused():

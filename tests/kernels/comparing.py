@@ -3,7 +3,7 @@
 import inspect
 
 import numpy as np
-from cases import launch
+from cases import Maker, launch
 
 from mindraw.kernels import reference
 
@@ -22,3 +22,12 @@ def compare(fused, name, arguments, sets, **conversion):
         tolerance = TOLERANCE[str(got[key].dtype)] * scale
         np.testing.assert_allclose(got[key], expected[key], rtol=0, atol=tolerance, err_msg=key)
     return got
+
+
+def compare_noise(fused, n, dtype, **conversion):
+    """Assert that both twins draw the same n numbers: in one dtype, for each has its own."""
+    eps = Maker(0, dtype, apart=False).dense(n)
+    numbers = {"key0": 2**63 - 1, "key1": 5, "number": 2**40 + 3}
+    expected = launch(reference.standard_normal, {"eps": eps} | numbers)["eps"]
+    got = launch(fused.standard_normal, {"eps": eps} | numbers, **conversion)["eps"]
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[dtype] * 8)

@@ -63,6 +63,17 @@ T __shfl_xor_sync(unsigned mask, T value, int distance)
     return theirs;
 }
 
+template <class T>
+T sinpi(T x) { return T(sin(M_PI * x)); }
+
+template <class T>
+T cospi(T x) { return T(cos(M_PI * x)); }
+
+static unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return static_cast<unsigned __int128>(a) * b >> 64;
+}
+
 static unsigned atomicInc(unsigned *count, unsigned limit)
 {
     const unsigned old = *count;

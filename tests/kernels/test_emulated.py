@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
-from comparing import TOLERANCE, compare
+from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig
 from mindraw.backend import Backend, get_backend
@@ -34,6 +34,12 @@ def test_attention(emulated, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
         compare(emulated, name, arguments, sets)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 5001])
+def test_noise(emulated, n, dtype):
+    compare_noise(emulated, n, dtype)
 
 
 @pytest.mark.parametrize("name", ["error_image_forward", "error_image_backward"])

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
-from comparing import TOLERANCE, compare
+from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
 from mindraw.backend import why_no_cupy
@@ -50,6 +50,13 @@ def test_attention(on_gpu, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
         compare(fused, name, arguments, sets, **conversion)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n", [0, 1, 7, 640_000])
+def test_noise(on_gpu, n, dtype):
+    fused, conversion = on_gpu
+    compare_noise(fused, n, dtype, **conversion)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
