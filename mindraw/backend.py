@@ -51,8 +51,15 @@ class Backend:
         """Return zeros that the processes of a team share; on a device there is only one."""
         return shared_zeros(shape, self.dtype) if self.xp is np else self.zeros(shape)
 
-    def asarray(self, array):
+    def asarray(self, array, copy=True):
         """Copy a NumPy array to the device, in the backend's dtype.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            Or what makes one: a number, a list.
+        copy : bool
+            Where it lies on the device in that dtype already, False gives the array itself.
 
         Raises
         ------
@@ -61,7 +68,8 @@ class Backend:
         """
         if not isinstance(array, np.ndarray | np.generic | list | tuple | float | int):
             raise TypeError(f"asarray takes a NumPy array, not {type(array).__name__}")
-        return self.xp.array(np.asarray(array, self.dtype))
+        array = np.asarray(array, self.dtype)
+        return self.xp.array(array) if copy or self.xp is not np else array
 
     def to_numpy(self, array):
         """Copy an array of this backend to the host. On a GPU this waits for the device."""

@@ -22,6 +22,8 @@ KNOTS = 5
 #: Steps from no displacement to the largest, and those of a pixel. Both are so coarse that sums
 #: of their products are exact in float32, whichever way a BLAS adds them up.
 LEVELS, FINE = 1000, 64
+#: Digits that are bent at a time: what is in between stays in the caches.
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,14 @@ def bent(digits, moves, bend):
     -------
     float32 array (n, SIDE, SIDE)
     """
+    out = np.empty_like(digits)
+    for start in range(0, len(digits), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        _bend(out[some], digits[some], moves[2 * start : 2 * (start + AT_ONCE)], bend)
+    return out
+
+
+def _bend(out, digits, moves, bend):
     n = len(digits)
     edge = np.float32(SIDE + 1)
     at = (moves @ BASIS).reshape(n, 2, SIDE, SIDE)
@@ -274,7 +284,7 @@ def bent(digits, moves, bend):
     at[:, 1] += axis
     np.clip(at, 0, edge, out=at)
     corner = at.astype(np.int32)
-    part = at - corner
+    at -= corner
     framed = np.zeros((n, SIDE + 3, SIDE + 3), np.float32)
     framed[:, 1 : SIDE + 1, 1 : SIDE + 1] = digits
     flat = framed.reshape(-1)
@@ -282,7 +292,7 @@ def bent(digits, moves, bend):
     index = corner[:, 0] * width
     index += corner[:, 1]
     index += (np.arange(n, dtype=np.int32) * width**2)[:, None, None]
-    down, right = part[:, 0], part[:, 1]
+    down, right = at[:, 0], at[:, 1]
 
     def across(index):
         """Read between a pixel and its right neighbour."""
@@ -296,8 +306,6 @@ def bent(digits, moves, bend):
 
     above = across(index)
     index += width - 1
-    below = across(index)
-    below -= above
-    below *= down
-    below += above
-    return below
+    np.subtract(across(index), above, out=out)
+    out *= down
+    out += above

@@ -166,4 +166,5 @@ class ClassifyTask:
         """The pictures (D, b) and, for each, 1 at its class (K, b), on the backend."""
         classes = np.arange(self.model.config.classes)[:, None]
         target = (split.targets(indices, epoch) == classes).astype(np.float32)
-        return self.ops.asarray(split.images(indices, epoch).T), self.ops.asarray(target)
+        x = self.ops.asarray(split.images(indices, epoch).T, copy=False)
+        return x, self.ops.asarray(target)

@@ -137,7 +137,7 @@ class DrawTask:
 
     def _columns(self, split, indices, epoch):
         """The images as columns (D, b) on the backend."""
-        return self.ops.asarray(split.images(indices, epoch).T)
+        return self.ops.asarray(split.images(indices, epoch).T, copy=False)
 
     def _noise(self, b, stream, number):
         return self.ops.standard_normal(self.model.noise_shape(b), (self.seed, stream, number))

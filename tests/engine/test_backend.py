@@ -29,6 +29,13 @@ def test_arrays_are_copied_both_ways():
     assert host.tolist() == [0, 1, 2] and device.tolist() == [7, 1, 2]
 
 
+def test_what_lies_there_already_is_not_copied_where_nobody_asks_for_it():
+    ops, host = get_backend("numpy"), np.zeros((2, 3), np.float32)
+    assert np.shares_memory(ops.asarray(host.T, copy=False), host)
+    assert not np.shares_memory(ops.asarray(host.T), host)
+    assert ops.asarray(host.astype(np.float64), copy=False).dtype == np.float32
+
+
 def test_foreign_arrays_are_not_taken_silently():
     class Foreign:
         def __array__(self, dtype=None, copy=None):
