@@ -142,7 +142,7 @@ def _leave_out_the_fall(axes, curves):
         return
     axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
     axes.set_title(
-        f"falls from {start:.{0 if start >= 10 else 1}f}, off the top", loc="right",
+        f"from {start:.{0 if start >= 10 else 1}f}, off the top", loc="right",
         color=output.FAINT, fontsize=output.pixels(20),
         pad=output.pixels(HEADING),
     )  # fmt: skip

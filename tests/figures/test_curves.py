@@ -92,7 +92,7 @@ def test_the_first_fall_does_not_flatten_the_rest(tmp_path, drawn):
     settled = [r[f"{s}_total"] for r in rows for s in ("train", "test") if r["step"] >= 600]
     settled = [value for value in settled if value is not None]
     assert max(settled) < top < rows[0]["train_total"]
-    assert total.get_title(loc="right") == f"falls from {rows[0]['train_total']:.0f}, off the top"
+    assert total.get_title(loc="right") == f"from {rows[0]['train_total']:.0f}, off the top"
     # what rises from near 0 is shown from there
     assert latent.get_ylim()[0] < rows[0]["train_latent"]
     assert latent.get_title(loc="right") == ""
