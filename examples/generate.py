@@ -21,7 +21,7 @@ BATCH = 25
 ROWS = 10
 
 
-def generate(checkpoint, out, n, seed, backend):
+def generate(run, out, n, seed, backend):
     """Write generations.png, samples.png and samples.gif; return their folder.
 
     The k-th picture of a seed is the same however many are drawn.
@@ -31,7 +31,7 @@ def generate(checkpoint, out, n, seed, backend):
             f"n is {n} and seed is {seed}: draw at least 1, from a seed of 0 or more"
         )
     ops = get_backend(backend)
-    model, trained = load_model(checkpoint, ops, min(n, BATCH))
+    model, trained = load_model(run, ops, min(n, BATCH))
     canvases, boxes = [], []
     for start in range(0, n, BATCH):
         b = min(BATCH, n - start)
@@ -61,9 +61,8 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, default=Path("generated"), help="folder (generated)")
     parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
     given = parser.parse_args(argv)
-    checkpoint = given.run / "checkpoint.h5" if given.run.is_dir() else given.run
     try:
-        folder = generate(checkpoint, given.out, given.n, given.seed, given.backend)
+        folder = generate(given.run, given.out, given.n, given.seed, given.backend)
     except MindrawError as error:
         print(error, file=sys.stderr)
         return 2

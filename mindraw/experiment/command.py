@@ -13,7 +13,7 @@ from .. import __version__
 from ..backend import get_backend
 from ..errors import MindrawError
 from ..optim import Adam
-from ..training import Plan, Run, Session
+from ..training import Plan, Run, Session, load
 from .report import peak_memory
 
 #: What may differ from before when a run is continued.
@@ -73,6 +73,8 @@ def _main(presets, argv, finish):
         task = experiment.build(dataset, ops)
         if dataset.stand_in:  # such a run cannot go on with the real pictures
             task.training["stand-in"] = True
+        if experiment.start_from is not None and (run is None or not run.checkpoint.exists()):
+            _start_from(experiment.start_from, task)
         # the number of processes decides how sums are rounded: a resumed run keeps it
         experiment = dataclasses.replace(experiment, threads=task.model.threads)
         settings = {"mindraw": __version__, **dataclasses.asdict(experiment)}
@@ -80,6 +82,13 @@ def _main(presets, argv, finish):
             folder = experiment.out or Path("runs") / f"{experiment.name}-{preset}"
             run = stack.enter_context(Run.create(folder, settings, numbered=experiment.out is None))
         return _train(experiment, settings, task, run, finish)
+
+
+def _start_from(path, task):
+    """Load the parameters of another run, whose model may have had other steps or pictures."""
+    checkpoint = load(path)
+    checkpoint.require(path, task.kind, checkpoint.config)
+    checkpoint.restore(path, task.model.parameters)
 
 
 def _train(experiment, settings, task, run, finish):

@@ -31,6 +31,8 @@ class Options:
         The weights start as this times N(0, 1).
     forget : float
         Bias of the forget gates before training.
+    start_from : str or None
+        A run or a checkpoint whose parameters to start from; its steps may have been fewer or more.
     batch : int
         Pictures per minibatch.
     lr : float
@@ -82,6 +84,7 @@ class Options:
     size: int | None = None
     init_scale: float = 0.05
     forget: float = 0.0
+    start_from: str | None = None
     batch: int = 100
     lr: float = 0.001
     schedule: Literal["constant", "cosine", "decay"] = "constant"

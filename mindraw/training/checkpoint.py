@@ -17,6 +17,7 @@ import io
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -25,6 +26,8 @@ from ..errors import MindrawError
 from ..files import write_whole
 
 FORMAT = 1
+#: What it is called in the folder of a run.
+NAME = "checkpoint.h5"
 MAGIC = b"mindraw checkpoint "
 BLOCK = 512
 #: What an HDF5 file that passed its checksum may still raise where its contents are foreign.
@@ -146,6 +149,7 @@ def load(path):
     Parameters
     ----------
     path : str or pathlib.Path
+        A checkpoint, or the folder of a run.
 
     Returns
     -------
@@ -157,6 +161,9 @@ def load(path):
         If there is none, or it is damaged, cut short, of an unknown version or not a
         checkpoint at all.
     """
+    path = Path(path)
+    if path.is_dir():
+        path /= NAME
     try:
         with open(path, "rb") as file:
             header = file.read(BLOCK)

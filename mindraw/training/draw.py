@@ -193,7 +193,7 @@ def load_model(path, ops, batch):
     Parameters
     ----------
     path : str or pathlib.Path
-        A checkpoint, whichever backend wrote it.
+        A checkpoint, whichever backend wrote it, or the folder of a run.
     ops : Backend
     batch : int
         Pictures that it draws at once.

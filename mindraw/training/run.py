@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import MindrawError
 from ..files import write_whole
+from .checkpoint import NAME as CHECKPOINT
 
 #: What a run leaves behind that was killed before it wrote its config.json.
 UNBORN = {".lock", "config.json.new"}
@@ -38,7 +39,7 @@ class Run:
         self.folder = Path(folder)
         self.config = self.folder / "config.json"
         self.history = self.folder / "history.csv"
-        self.checkpoint = self.folder / "checkpoint.h5"
+        self.checkpoint = self.folder / CHECKPOINT
         self.figures = self.folder / "figures"
         self.summary = self.folder / "summary.json"
         self._lock = self._take_lock()

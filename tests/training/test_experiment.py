@@ -251,6 +251,36 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, s
     assert not Path("runs").exists()
 
 
+def test_a_run_starts_from_the_parameters_of_another(tiny, capsys):
+    assert main(PRESETS, [*tiny, "--minibatches", "6", "--out", "first"]) == 0
+    longer = [*tiny, "--start-from", "first", "--T", "3", "--lr", "1e-12", "--out", "second"]
+    assert main(PRESETS, [*longer, "--minibatches", "2"]) == 0
+    first, second = load("first"), load("second/checkpoint.h5")
+    assert (second.config["T"], second.step) == (3, 2)
+    for name, array in first.parameters.items():
+        np.testing.assert_allclose(second.parameters[name], array, atol=1e-9)
+    os.remove("first/checkpoint.h5")  # it has its own by now
+    assert main(PRESETS, ["--resume", "second", "--minibatches", "3"]) == 0
+    assert load("second").step == 3
+    capsys.readouterr()
+    assert "first/checkpoint.h5 cannot be read" in refused(capsys, longer)
+
+
+def test_parameters_that_do_not_fit_are_refused(tiny, capsys):
+    assert main(PRESETS, [*tiny, "--minibatches", "2", "--out", "first"]) == 0
+    capsys.readouterr()
+    start = [*tiny, "--start-from", "first", "--out", "second"]
+    assert "first holds the parameter encoder.W_x as (16, 784), this model takes (20, 784)" in (
+        refused(capsys, [*start, "--h-enc", "5"])
+    )
+    classify = runpy.run_path(str(ROOT / "examples" / "cluttered_mnist.py"))["PRESETS"]
+    options = ["--data", tiny[1], "--dataset", "mnist", "--start-from", "first", "--batch", "10"]
+    assert "first holds a model of the kind 'draw', not 'classify'" in (
+        refused(capsys, options, classify)
+    )
+    assert not os.path.exists("second")
+
+
 @pytest.mark.parametrize(
     "options, said",
     [
