@@ -121,11 +121,10 @@ def stacked(array, n, own):
     return array.reshape(-1, n, *array.shape[1:])[:, own]
 
 
-class Rows:
-    """The rows that a process owns of weights that stack several blocks, side by side.
+class Copies:
+    """Copies of what a process owns of the weights, as its products read them fastest.
 
-    Views where it owns all; else copies, since one product with all of them is faster than one
-    for each block. They are attributes, under the names given to `add`.
+    They are attributes, under the names given to `add`.
 
     Parameters
     ----------
@@ -135,19 +134,38 @@ class Rows:
     def __init__(self, ops):
         self._ops, self._copies = ops, []
 
-    def add(self, name, array, n, own):
-        """Name the rows `own` of each block of n rows of an array (k*n, columns)."""
-        view = stacked(array, n, own)
-        if view is not array:
-            copy = self._ops.empty(view.shape)
-            self._copies.append((copy, view))
-            view = copy.reshape(-1, array.shape[1])
-        setattr(self, name, view)
+    def _copy(self, view):
+        """Return an array that `refresh` makes equal to the view."""
+        copy = self._ops.empty(view.shape)
+        self._copies.append((copy, view))
+        return copy
 
     def refresh(self):
         """Copy what has changed since: the weights, by an update."""
         for copy, view in self._copies:
             self._ops.xp.copyto(copy, view)
+
+
+class Rows(Copies):
+    """The rows that a process owns of weights that stack several blocks, for y = W x.
+
+    Views where it owns all; else copies, since one product with all of them is faster than one
+    for each block.
+    """
+
+    def add(self, name, array, n, own):
+        """Name the rows `own` of each block of n rows of an array (k*n, columns)."""
+        view = stacked(array, n, own)
+        own_rows = array if view is array else self._copy(view).reshape(-1, array.shape[1])
+        setattr(self, name, own_rows)
+
+
+class Columns(Copies):
+    """The columns that a process owns of weights, for dx = W^T dy: transposed, in one piece."""
+
+    def add(self, name, array, own):
+        """Name the columns `own` of an array."""
+        setattr(self, name, self._copy(array[:, own].T).T)
 
 
 def length(part):
@@ -165,8 +183,8 @@ class Shard:
         them one by one, pixels or columns of the minibatch.
     rows : Rows
         Of the parameters, for the products forward.
-    columns : types.SimpleNamespace
-        Views of the parameters, for the products backward.
+    columns : Columns
+        Of the parameters, for the products backward.
     eps : array (T, z, B)
         The noise of its own latent units.
     steps : list of types.SimpleNamespace
@@ -221,11 +239,10 @@ class Shard:
             ("b_dec", p.decoder.b, h_dec, dec),
         ):
             self.rows.add(name, array, n, own)
-        self.columns = SimpleNamespace(
-            W_u=p.encoder.W_u[:, part_u],
-            W_latent=p.latent.W[:, enc],
-            W_v=p.decoder.W_v[:, part_v],
-        )
+        self.columns = Columns(ops)
+        self.columns.add("W_u", p.encoder.W_u, part_u)
+        self.columns.add("W_latent", p.latent.W, enc)
+        self.columns.add("W_v", p.decoder.W_v, part_v)
         self.reconstruction, self.latent = tape.loss_shares[k, 0], tape.loss_shares[k, 1]
         self.dh_enc_initial = tape.dh_enc_initial[enc]
         self.dh_dec_initial = tape.dh_dec_initial[dec]

@@ -87,7 +87,7 @@ class AttentiveCanvas:
         config, own = self.config, shard.examples
         H, W, C, b = config.H, config.W, config.C, length(own)
         for name, group in (("W_read", p.read), ("W_write", p.write), ("W_attend", p.attend)):
-            setattr(shard.columns, name, group.W[:, shard.units_dec])
+            shard.columns.add(name, group.W, shard.units_dec)
         shard.x_shared = tape.x[:, own]
         shard.reconstruction = shard.reconstruction[own]  # the other columns stay 0
         shard.dcanvas_initial = tape.dcanvas_initial[:, own]

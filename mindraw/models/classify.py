@@ -13,7 +13,7 @@ from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
 from ..parallel import split
 from . import attention
-from .activations import Rows, length, stacked
+from .activations import Columns, Rows, length, stacked
 from .attention import Aim
 from .model import Model
 
@@ -125,7 +125,7 @@ class Shard:
     ----------
     units, examples : slice
     rows : Rows
-    columns : types.SimpleNamespace
+    columns : Columns
         The parameters, for the products forward and backward (see `activations.py`).
     image : array (b, H*C, W)
         The pictures.
@@ -164,9 +164,10 @@ class Shard:
         self.rows = Rows(ops)
         self.rows.add("W_u", p.encoder.W_u, h, own)
         self.rows.add("b", p.encoder.b, h, own)
-        self.columns = SimpleNamespace(
-            W_u=p.encoder.W_u[:, part], W_read=p.read.W[:, own], W_classify=p.classify.W[:, own]
-        )
+        self.columns = Columns(ops)
+        self.columns.add("W_u", p.encoder.W_u, part)
+        self.columns.add("W_read", p.read.W, own)
+        self.columns.add("W_classify", p.classify.W, own)
         self.dlogits_all = tape.dlogits
 
         def patches_first(array):  # (N*C*N, b) seen as (b, N, C*N)
@@ -416,6 +417,7 @@ class Classifier(Model):
 
     def _backward(self, shard, meet):
         ops, columns = self.ops, shard.columns
+        columns.refresh()
         softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
         meet()  # the logits
         linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)

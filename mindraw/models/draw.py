@@ -365,6 +365,7 @@ class Draw(Model):
         self.canvas.loss(shard)
 
     def _backward(self, shard, meet):
+        shard.columns.refresh()
         self._loss_backward(shard)
         for segment in reversed(self.segments):
             if segment is not self.segments.last:

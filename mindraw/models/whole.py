@@ -52,7 +52,7 @@ class WholeCanvas:
         h_enc, own = self.config.h_enc, shard.pixels
         shard.rows.add("W_x", p.encoder.W_x, h_enc, shard.units_enc)
         shard.rows.W_write, shard.rows.b_write = p.write.W[own], p.write.b[own]
-        shard.columns.W_write = p.write.W[:, shard.units_dec]
+        shard.columns.add("W_write", p.write.W, shard.units_dec)
         shard.x, shard.x_all = tape.x[own], tape.x
         shard.dconstant = stacked(tape.dconstant, h_enc, shard.units_enc)
         shard.dr = tape.du[tape.rows.r][own]
