@@ -6,6 +6,7 @@ noise. Everything above this file runs unchanged on a CPU and on a GPU.
 """
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -139,9 +140,10 @@ def get_backend(name="auto", dtype="float32"):
         )
     import cupy
 
-    from .kernels import fused
+    from .kernels import cublas, fused
 
-    return CupyBackend("cupy", cupy, fused, dtype)
+    xp = SimpleNamespace(**vars(cupy) | {"matmul": cublas.matmul})
+    return CupyBackend("cupy", xp, fused, dtype)
 
 
 def why_no_cupy():

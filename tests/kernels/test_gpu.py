@@ -52,6 +52,49 @@ def test_attention(on_gpu, name, dtype, apart):
         compare(fused, name, arguments, sets, **conversion)
 
 
+@pytest.fixture
+def factors(on_gpu):
+    """Two matrices whose rows lie apart, in different orders, room for their product, and it."""
+    import cupy
+
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((300, 257)), rng.standard_normal((300, 133))
+    room = cupy.zeros((256, 140))
+    return cupy.asarray(a)[:, 1:].T, cupy.asarray(b)[:, 3:], room[:, 5:135], a[:, 1:].T @ b[:, 3:]
+
+
+def test_products(factors):
+    import cupy
+
+    from mindraw.kernels import cublas
+
+    a, b, out, expected = factors
+    cublas.matmul(a, b, out=out)
+    np.testing.assert_allclose(cupy.asnumpy(out), expected, rtol=1e-12, atol=1e-12)
+    assert not cupy.asnumpy(out.base)[:, [0, 1, 2, 3, 4, 135, 136]].any()
+
+
+def test_products_can_be_recorded(factors):
+    import cupy
+
+    from mindraw.kernels import cublas
+
+    a, b, out, expected = factors
+    stream = cupy.cuda.Stream(non_blocking=True)
+    cupy.cuda.get_current_stream().synchronize()
+    with stream:
+        cublas.matmul(a, b, out=out)
+        out.fill(0)
+        stream.begin_capture()
+        cublas.matmul(a, b, out=out)
+        graph = stream.end_capture()
+        stream.synchronize()
+        assert not cupy.asnumpy(out).any()
+        graph.launch(stream)
+        stream.synchronize()
+    np.testing.assert_allclose(cupy.asnumpy(out), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("n", [0, 1, 7, 640_000])
 def test_noise(on_gpu, n, dtype):
