@@ -77,6 +77,7 @@ def measure(name: str, backend: str, steps: int) -> list[dict]:
         model.loss_and_gradient(*minibatch)
         adam.step(model.gradients)
 
+    ops.records = False  # a CUDA graph would be one operation
     step()
     ops.xp, ops.kernels = Timed(xp, notes, wait), Timed(kernels, notes, wait)
     for _ in range(steps):

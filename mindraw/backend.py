@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .errors import MindrawError
+from .kernels.graph import Recording
 from .team import shared_zeros
 
 NAMES = ("numpy", "cupy", "auto")
@@ -99,12 +100,41 @@ class Backend:
         self.kernels.standard_normal(eps, *(int(word >> 1) for word in words), number)
         return eps
 
+    def run(self, launch, recordings, name):
+        """Do what ``launch()`` does; on a GPU as one CUDA graph, from the second call on.
+
+        Parameters
+        ----------
+        launch : callable
+            Without arguments. It does the same at every call, to the same arrays.
+        recordings : dict
+            Of its owner, where what was recorded is kept.
+        name : hashable
+            Under which it is kept.
+        """
+        launch()
+
 
 class CupyBackend(Backend):
-    """The same on the current CUDA device."""
+    """The same on the current CUDA device.
+
+    Attributes
+    ----------
+    records : bool
+        Whether `run` records CUDA graphs; without, it launches kernel by kernel, with the same
+        results.
+    """
+
+    records = True
 
     def to_numpy(self, array):
         return self.xp.asnumpy(array)
+
+    def run(self, launch, recordings, name):
+        if self.records:
+            recordings.setdefault(name, Recording()).run(self.xp, launch)
+        else:
+            launch()
 
 
 def get_backend(name="auto", dtype="float32"):

@@ -306,8 +306,7 @@ class Classifier(Model):
             If a shape does not fit the model.
         """
         b = self._take(x, target)
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._forward, self.shards)
+        self._together(self._forward)
         return Losses(self.tape.loss[:b], self.tape.wrong[:b])
 
     def loss_and_gradient(self, x, target):
@@ -331,8 +330,7 @@ class Classifier(Model):
         b = self._take(x, target)
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._forward_backward, self.shards)
+        self._together(self._forward_backward)
         return Losses(self.tape.loss, self.tape.wrong)
 
     def probabilities(self, b=None):

@@ -215,8 +215,7 @@ class Draw(Model):
             If a shape does not fit the model.
         """
         b = self._take(x, eps)
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._forward, self.shards)
+        self._together(self._forward)
         return self._losses(b)
 
     def loss_and_gradient(self, x, eps):
@@ -240,8 +239,7 @@ class Draw(Model):
         b = self._take(x, eps)
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._forward_backward, self.shards)
+        self._together(self._forward_backward)
         return self._losses(b)
 
     def reconstruct(self, x, eps):
@@ -258,8 +256,7 @@ class Draw(Model):
         """
         b = self._take(x, eps)
         self._lay_out_pictures()
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._forward, self.shards, True)
+        self._together(self._forward, True)
         return self._drawn(b)
 
     def generate(self, eps):
@@ -277,8 +274,7 @@ class Draw(Model):
         """
         b = self._take(None, eps)
         self._lay_out_pictures()
-        with self.workers.single_threaded_blas():
-            self.workers.together(self._generate, self.shards)
+        self._together(self._generate)
         return self._drawn(b)
 
     def windows(self, part, b=None):

@@ -37,6 +37,7 @@ class Model:
             threads = default_threads(batch)
         self.config, self.ops, self.batch = config, ops, batch
         self.workers = Workers(threads)
+        self._recordings = {}
 
     @property
     def threads(self):
@@ -59,6 +60,15 @@ class Model:
             else:
                 parts.append(np.zeros(shape))
         self.parameters.load(np.concatenate([part.ravel() for part in parts]))
+
+    def _together(self, method, *arguments):
+        """Have every process work on its shard: the same at every call, with other numbers."""
+
+        def launch():
+            with self.workers.single_threaded_blas():
+                self.workers.together(method, self.shards, *arguments)
+
+        self.ops.run(launch, self._recordings, (method.__name__, *arguments))
 
     def _share_gradients(self, products, sums):
         """Split the rows of every weight gradient between the processes.

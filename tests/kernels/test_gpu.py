@@ -160,14 +160,30 @@ def test_the_whole_model(config, dtype, batch):
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_graph_computes_as_its_kernels_do(config):
+    results = []
+    for records in (True, False):
+        _, (model, adam, x, eps) = pair(config, "float32", 37)
+        model.ops.records = records
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # that it cannot be recorded
+            for step in range(4):
+                model.loss_and_gradient(x, (1 + step) * eps)
+                adam.step(model.gradients)
+        results.append(model.ops.to_numpy(model.parameters.flat))
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_step_is_reproducible_and_reads_nothing(config):
     import cupyx
 
     results = []
     for _ in range(2):
         _, (model, adam, x, eps) = pair(config, "float32", 37)
-        model.loss_and_gradient(x, eps)  # compiles
-        adam.step(model.gradients)
+        for _ in range(2):  # compiles; records
+            model.loss_and_gradient(x, eps)
+            adam.step(model.gradients)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             with cupyx.allow_synchronize(False):

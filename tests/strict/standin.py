@@ -27,15 +27,32 @@ class Counts:
 
     Attributes
     ----------
-    allocations, uploads, reads : int
-        New arrays on the device; copies to it; copies from it.
+    allocations, uploads, reads, launches : int
+        New arrays on the device; copies to it; copies from it; and all else, graphs as one.
+    recorded : list of callable or None
+        What was launched while a graph is recorded: nothing of it is done.
     """
 
     def __init__(self):
-        self.allocations = self.uploads = self.reads = 0
+        self.allocations = self.uploads = self.reads = self.launches = 0
+        self.recorded = None
 
     def __iter__(self):
         return iter((self.allocations, self.uploads, self.reads))
+
+    def launch(self, what):
+        """Do something on the device, or record it."""
+        if self.recorded is None:
+            self.launches += 1
+            what()
+        else:
+            self.recorded.append(what)
+
+    def add(self, name):
+        """Count what cannot be recorded."""
+        if self.recorded is not None:
+            raise Refused(f"{name} while a graph is recorded")
+        setattr(self, name, getattr(self, name) + 1)
 
 
 def refuse(what):
@@ -81,7 +98,7 @@ class StrictArray:
     def _new(self, array):
         if array.dtype != self.dtype:
             raise Refused(f"{self.dtype} became {array.dtype}")
-        self._counts.allocations += 1
+        self._counts.add("allocations")
         return self._view(array)
 
     def _operand(self, value):
@@ -103,12 +120,13 @@ class StrictArray:
         return self._view(self._array[key if Ellipsis in key else (*key, ...)])
 
     def __setitem__(self, key, value):
-        self[key]._array[...] = self._operand(value)
+        target, value = self[key]._array, self._operand(value)
+        self._counts.launch(lambda: np.copyto(target, value))
 
     def fill(self, value):
         if type(value) not in NUMBERS:
             raise Refused(f"{type(value).__name__} to fill with")
-        self._array.fill(value)
+        self._counts.launch(lambda: self._array.fill(value))
 
     def reshape(self, *shape):
         array = self._array.reshape(*shape)
@@ -134,7 +152,8 @@ def _add_operators(name):
         return self._new(getattr(operator, name)(self._operand(other), self._array))
 
     def in_place(self, other):
-        getattr(operator, f"i{name}")(self._array, self._operand(other))
+        operand = self._operand(other)
+        self._counts.launch(lambda: getattr(operator, f"i{name}")(self._array, operand))
         return self
 
     for prefix, method in (("", binary), ("r", reflected), ("i", in_place)):
@@ -165,9 +184,14 @@ class StrictNamespace:
 
     def __init__(self):
         self.counts = Counts()
+        self.streams = [StrictStream(self)]
+        self.cuda = SimpleNamespace(
+            Stream=lambda non_blocking: StrictStream(self),
+            get_current_stream=lambda: self.streams[-1],
+        )
 
     def _allocated(self, array):
-        self.counts.allocations += 1
+        self.counts.add("allocations")
         return StrictArray(array, self.counts)
 
     def zeros(self, shape, dtype):
@@ -181,24 +205,25 @@ class StrictNamespace:
     def array(self, array):
         if not isinstance(array, np.ndarray):
             raise Refused(f"{type(array).__name__} to copy to the device")
-        self.counts.uploads += 1
+        self.counts.add("uploads")
         return self._allocated(array.copy())
 
     def asnumpy(self, array):
         if not isinstance(array, StrictArray):
             raise Refused(f"{type(array).__name__} to copy from the device")
-        self.counts.reads += 1
+        self.counts.add("reads")
         return array._array.copy()
 
     def copyto(self, dst, src):
         if not isinstance(dst, StrictArray):
             raise Refused(f"{type(dst).__name__} to copy into")
-        np.copyto(dst._array, dst._operand(src))
+        operand = dst._operand(src)
+        self.counts.launch(lambda: np.copyto(dst._array, operand))
 
     def matmul(self, a, b, *, out):
         for operand in (a, b):
             if np.may_share_memory(*unwrap((operand, out))):
-                self.counts.allocations += 1  # CuPy then computes elsewhere and copies
+                self.counts.add("allocations")  # CuPy then computes elsewhere and copies
         return self._into(np.matmul, a, b, out=out)
 
     def add(self, a, b, *, out):
@@ -217,8 +242,37 @@ class StrictNamespace:
         if not isinstance(out, StrictArray):
             raise Refused(f"{type(out).__name__} as out")
         *operands, target = unwrap((*operands, out))
-        function(*operands, out=target, **how)
+        self.counts.launch(lambda: function(*operands, out=target, **how))
         return out
+
+
+class StrictStream:
+    """A stream: what is launched in it is done at once, or recorded."""
+
+    def __init__(self, xp):
+        self._xp = xp
+
+    def __enter__(self):
+        self._xp.streams.append(self)
+
+    def __exit__(self, *_):
+        self._xp.streams.pop()
+
+    def synchronize(self):
+        if self._xp.counts.recorded is not None:
+            raise Refused("waiting while a graph is recorded")
+
+    def begin_capture(self):
+        if self is self._xp.streams[0]:
+            raise Refused("recording the default stream")
+        self._xp.counts.recorded = []
+
+    def end_capture(self):
+        counts = self._xp.counts
+        launches, counts.recorded = counts.recorded, None
+        return SimpleNamespace(
+            launch=lambda: counts.launch(lambda: [launch() for launch in launches])
+        )
 
 
 def strict_kernels():
@@ -226,10 +280,13 @@ def strict_kernels():
 
     def wrap(function):
         def kernel(*arguments):
+            given = arguments
             if function is reference.read_backward and arguments[0] is None:  # it may be
-                function(None, *unwrap(arguments[1:]))
-            else:
-                function(*unwrap(arguments))
+                given = arguments[1:]
+            counts = next(a._counts for a in given if isinstance(a, StrictArray))
+            numbers = unwrap(given)
+            missing = [None] * (len(arguments) - len(given))
+            counts.launch(lambda: function(*missing, *numbers))
 
         return kernel
 

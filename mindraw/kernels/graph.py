@@ -1,0 +1,58 @@
+"""A sequence of launches as one CUDA graph: recorded once, and from then on launched as a whole.
+
+A step of DRAW is thousands of small launches, each of which costs the host more than the device.
+What is recorded must do the same at every call: read and write the same memory, wait for nothing,
+allocate nothing, and take what changes from arrays, not from numbers.
+"""
+
+import warnings
+
+
+class Recording:
+    """Launches that are recorded at their second call; the first compiles and allocates."""
+
+    def __init__(self):
+        self._calls, self._graph, self._stream = 0, None, None
+
+    def run(self, xp, launch):
+        """Do what ``launch()`` does.
+
+        Parameters
+        ----------
+        xp : module
+            CuPy.
+        launch : callable
+            Without arguments; the same launches at every call.
+
+        Warns
+        -----
+        UserWarning
+            Once, if the launches cannot be recorded; they are then made one by one.
+        """
+        if self._calls == 1:
+            self._record(xp, launch)
+        self._calls += 1
+        if self._graph is None:
+            launch()
+        else:
+            self._graph.launch()
+
+    def _record(self, xp, launch):
+        xp.cuda.get_current_stream().synchronize()
+        self._stream = stream = xp.cuda.Stream(non_blocking=True)
+        try:
+            with stream:
+                launch()  # what is needed once for each stream, such as a handle of cuBLAS
+                stream.synchronize()
+                stream.begin_capture()
+                try:
+                    launch()
+                finally:
+                    graph = stream.end_capture()
+            self._graph = graph
+        except Exception as error:  # whatever CuPy or the driver cannot do
+            warnings.warn(
+                f"the step cannot be recorded as a CUDA graph ({error}): it is launched kernel by "
+                "kernel, with the same results, and slower",
+                stacklevel=2,
+            )
