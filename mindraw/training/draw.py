@@ -1,104 +1,33 @@
 """What the loop needs of DRAW: minibatches in, nats and pictures out."""
 
-from dataclasses import asdict
-
 import numpy as np
 
 from ..errors import MindrawError
 from ..models.draw import Draw, DrawConfig
 from .checkpoint import load
-from .ledger import sum_into
-from .minibatches import Minibatches
-from .streams import GENERATE, RECONSTRUCT, TEST, TRAIN
+from .streams import GENERATE, RECONSTRUCT
+from .task import Task
 
 
-class DrawTask:
-    """DRAW trained on a data set, as `Session` takes it.
-
-    Parameters
-    ----------
-    model : Draw
-    dataset : mindraw.data.Dataset
-        `train` and `test` splits of images in rows of D.
-    seed : int
-        Of the minibatches' order and of all noise.
-
-    Attributes
-    ----------
-    kind : str
-        Which kind of model a checkpoint holds.
-    config, training : dict
-        The model's configuration, and what else must stay the same for a run to go on.
-    parts : tuple of str
-        What `step` returns, in this order.
-    measures : tuple of str
-        What the history holds for each split, in nats.
-
-    Raises
-    ------
-    MindrawError
-        If there are fewer training examples than a minibatch takes.
-    """
+class DrawTask(Task):
+    """DRAW trained on a data set; its parts and measures are in nats. See `Task`."""
 
     kind = "draw"
     parts = ("reconstruction", "latent")
     measures = ("total", "reconstruction", "latent")
 
-    def __init__(self, model, dataset, seed):
-        self.model, self.dataset, self.seed = model, dataset, seed
-        self.ops, self.batch = model.ops, model.batch
-        self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
-        self.config = asdict(model.config)
-        self.training = {
-            "dataset": dataset.name,
-            "training images": len(dataset.train),
-            "batch": model.batch,
-            "seed": seed,
-        }
-
-    def step(self, k):
-        """Set the gradients to those of minibatch k, counted from 0.
-
-        Returns
-        -------
-        tuple of array (B,)
-            One for each of `parts`, in nats; valid until the next call.
-        """
-        indices, epoch = self.minibatches.at(k)
-        x = self._columns(self.dataset.train, indices, epoch)
-        return self.model.loss_and_gradient(x, self._noise(self.batch, TRAIN, k))
+    def minibatch(self, split, indices, epoch, stream, number):
+        """Return the images (D, b) and their noise (T, z, b); see `Task.minibatch`."""
+        return self.columns(split, indices, epoch), self._noise(len(indices), stream, number)
 
     def measure(self, sums, count):
-        """Turn sums of the parts over `count` examples into means of the measures.
-
-        Parameters
-        ----------
-        sums : numpy.ndarray (k,)
-        count : int
-
-        Returns
-        -------
-        dict of str to float
-            Nats per example.
-        """
+        """Return the means over `count` examples, in nats per example; see `Task.measure`."""
         reconstruction, latent = (float(part) / count for part in sums)
         return {
             "total": reconstruction + latent,
             "reconstruction": reconstruction,
             "latent": latent,
         }
-
-    def evaluate(self):
-        """Return the measures on all test images, with the same noise at every call."""
-        split = self.dataset.test
-        starts = range(0, len(split), self.batch)
-        sums = self.ops.zeros((len(starts), len(self.parts)))
-        for number, start in enumerate(starts):
-            indices = np.arange(start, min(start + self.batch, len(split)))
-            x = self._columns(split, indices, 0)
-            losses = self.model.loss(x, self._noise(len(indices), TEST, number))
-            sum_into(self.ops, sums[number], losses)
-        return self.measure(self.ops.to_numpy(sums).astype(np.float64).sum(0), len(split))
 
     def generations(self, n=10):
         """Draw from the prior, with the same noise at every call.
@@ -134,10 +63,6 @@ class DrawTask:
         x = self.dataset.test.images(indices, 0)
         canvases = self.model.reconstruct(self.ops.asarray(x.T), self._noise(n, RECONSTRUCT, 0))
         return x.reshape(n, *shape(self.model)), pictures(self.model, canvases)
-
-    def _columns(self, split, indices, epoch):
-        """The images as columns (D, b) on the backend."""
-        return self.ops.asarray(split.images(indices, epoch).T, copy=False)
 
     def _noise(self, b, stream, number):
         return self.ops.standard_normal(self.model.noise_shape(b), (self.seed, stream, number))

@@ -1,0 +1,111 @@
+"""What the loop needs of a model and a data set: minibatches in, losses out."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from .ledger import sum_into
+from .minibatches import Minibatches
+from .streams import TEST, TRAIN
+
+
+class Task:
+    """A model trained on a data set, as `Session` takes it.
+
+    Parameters
+    ----------
+    model : Draw or Classifier
+    dataset : mindraw.data.Dataset
+        `train` and `test` splits of images in rows of D.
+    seed : int
+        Of the minibatches' order and of all noise.
+
+    Attributes
+    ----------
+    kind : str
+        Which kind of model a checkpoint holds.
+    config, training : dict
+        The model's configuration, and what else must stay the same for a run to go on.
+    parts : tuple of str
+        What `step` returns, in this order.
+    measures : tuple of str
+        What the history holds for each split.
+
+    Raises
+    ------
+    MindrawError
+        If there are fewer training examples than a minibatch takes.
+    """
+
+    def __init__(self, model, dataset, seed):
+        self.model, self.dataset, self.seed = model, dataset, seed
+        self.ops, self.batch = model.ops, model.batch
+        self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
+        self.config = asdict(model.config)
+        self.training = {
+            "dataset": dataset.name,
+            "training images": len(dataset.train),
+            "batch": model.batch,
+            "seed": seed,
+        }
+
+    def step(self, k):
+        """Set the gradients to those of minibatch k, counted from 0.
+
+        Returns
+        -------
+        tuple of array (B,)
+            One for each of `parts`; valid until the next call.
+        """
+        indices, epoch = self.minibatches.at(k)
+        return self.model.loss_and_gradient(
+            *self.minibatch(self.dataset.train, indices, epoch, TRAIN, k)
+        )
+
+    def evaluate(self):
+        """Return the measures on all test images, with the same noise at every call."""
+        split = self.dataset.test
+        starts = range(0, len(split), self.batch)
+        sums = self.ops.zeros((len(starts), len(self.parts)))
+        for number, start in enumerate(starts):
+            indices = np.arange(start, min(start + self.batch, len(split)))
+            losses = self.model.loss(*self.minibatch(split, indices, 0, TEST, number))
+            sum_into(self.ops, sums[number], losses)
+        return self.measure(self.ops.to_numpy(sums).astype(np.float64).sum(0), len(split))
+
+    def columns(self, split, indices, epoch):
+        """Return images as columns, array (D, b) on the backend."""
+        return self.ops.asarray(split.images(indices, epoch).T, copy=False)
+
+    # ---------------------------------------------------------------- what a kind of model is
+
+    def minibatch(self, split, indices, epoch, stream, number):
+        """Return what the model takes for some images of a split.
+
+        Parameters
+        ----------
+        split : mindraw.data.Split
+        indices : int array (b,)
+        epoch : int
+        stream, number : int
+            Which noise, if any: see `streams.py`.
+
+        Returns
+        -------
+        tuple of array
+        """
+        raise NotImplementedError
+
+    def measure(self, sums, count):
+        """Turn sums of the parts over `count` examples into the measures.
+
+        Parameters
+        ----------
+        sums : numpy.ndarray (k,)
+        count : int
+
+        Returns
+        -------
+        dict of str to float
+        """
+        raise NotImplementedError
