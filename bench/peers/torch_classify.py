@@ -39,12 +39,19 @@ class TorchClassifier(nn.Module):
     glimpses : int
         T.
     dtype : torch.dtype
+    first_every : int or None
+        Every how many glimpses one looks as the first; None for the first alone.
     """
 
     def __init__(
-        self, params: dict[str, np.ndarray], glimpses: int, dtype: torch.dtype = torch.float32
+        self,
+        params: dict[str, np.ndarray],
+        glimpses: int,
+        dtype: torch.dtype = torch.float32,
+        first_every: int | None = None,
     ):
         super().__init__()
+        self.first_every = first_every or glimpses
         self.T, self.h = glimpses, params["classify.W"].shape[1]
 
         def linear(weight: str) -> nn.Linear:
@@ -81,7 +88,7 @@ class TorchClassifier(nn.Module):
         filterbank = Filterbank(N, x)
         h, cell = self.h_0.expand(B, self.h), x.new_zeros(B, self.h)
         for t in range(self.T):
-            learned = t == 0 and self.first is not None
+            learned = t % self.first_every == 0 and self.first is not None
             where = self.first.expand(B, 5) if learned else self.attend(h)
             glimpse = read(x, *filterbank(where)).flatten(1)
             h, cell = lstm(self.encoder, [glimpse, h], cell)
@@ -94,6 +101,7 @@ def gradients(
     target: np.ndarray,
     glimpses: int,
     dtype: torch.dtype = torch.float64,
+    first_every: int | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Losses and the gradient of their mean over the batch, for comparison with mindraw's.
 
@@ -106,6 +114,8 @@ def gradients(
         Classes, or their probabilities.
     glimpses : int
         T.
+    dtype, first_every
+        As in `TorchClassifier`.
 
     Returns
     -------
@@ -114,7 +124,7 @@ def gradients(
     gradients : dict of str to np.ndarray
         By mindraw's names, in mindraw's shapes.
     """
-    model = TorchClassifier(params, glimpses, dtype)
+    model = TorchClassifier(params, glimpses, dtype, first_every)
     (losses,) = model(torch.tensor(x, dtype=dtype), torch.tensor(target))
     losses.mean().backward()
     return losses.detach().numpy(), model.to_mindraw(gradients=True)

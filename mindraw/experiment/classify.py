@@ -55,6 +55,8 @@ class Classification(Options):
         The hidden state before the first glimpse.
     first : {"state", "learned"}
         The first glimpse looks where the state says, or has five learned numbers of its own.
+    first_every : int or None
+        Every how many glimpses one looks where those numbers say again; None for the first alone.
     span : float
         Side of a glimpse before training, in parts of the picture's.
     deviation : float
@@ -83,6 +85,7 @@ class Classification(Options):
     read_n: int = 12
     initial: Literal["learned", "zeros"] = "zeros"
     first: Literal["state", "learned"] = "state"
+    first_every: int | None = None
     span: float = 1.0
     deviation: float = 1.0
     gain: float = 1.0
@@ -105,7 +108,7 @@ class Classification(Options):
         C, H, W = shape
         return ClassifierConfig(
             H=H, W=W, C=C, T=self.glimpses, h=self.h, read_n=self.read_n, classes=classes,
-            initial=self.initial, first=self.first,
+            initial=self.initial, first=self.first, first_every=self.first_every,
         )  # fmt: skip
 
     def load(self):

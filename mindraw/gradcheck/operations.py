@@ -421,6 +421,12 @@ MODELS = (
         elements=6,
     ),
     WholeClassifier(
+        "classify, first learned, every 2",
+        ClassifierConfig(H=3, W=5, T=4, h=4, read_n=2, classes=3, first="learned", first_every=2),
+        batch=2,
+        elements=6,
+    ),
+    WholeClassifier(
         "classify, zeros, T=1, B=1, N=1",
         ClassifierConfig(H=2, W=3, T=1, h=3, read_n=1, classes=2, initial="zeros"),
         batch=1,

@@ -39,11 +39,14 @@ class ClassifierConfig:
     first : {"state", "learned"}
         Whether the first glimpse looks where h_0 says, as all others do where theirs say, or
         has five learned numbers of its own.
+    first_every : int or None
+        Every how many glimpses one looks where those five say, again; None for the first alone.
 
     Raises
     ------
     MindrawError
-        If a size is not a whole number of at least 1, or a choice is unknown.
+        If a size is not a whole number of at least 1, a choice is unknown, or `first_every` is
+        given without numbers of its own for the first glimpse.
     """
 
     H: int = 100
@@ -55,9 +58,11 @@ class ClassifierConfig:
     classes: int = 10
     initial: str = "learned"
     first: str = "state"
+    first_every: int | None = None
 
     def __post_init__(self):
-        for name in ("H", "W", "C", "T", "h", "read_n", "classes"):
+        every = () if self.first_every is None else ("first_every",)
+        for name in ("H", "W", "C", "T", "h", "read_n", "classes", *every):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
@@ -65,6 +70,16 @@ class ClassifierConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise MindrawError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
+        if every and self.first == "state":
+            raise MindrawError(
+                f"first_every is {self.first_every}, but the first glimpse has no numbers of its "
+                "own: give first learned"
+            )
+
+    @property
+    def overviews(self):
+        """The steps, from 0, that look where the learned numbers say and not where h does."""
+        return range(0, self.T if self.first == "learned" else 0, self.first_every or self.T)
 
     @property
     def D(self):
@@ -91,6 +106,10 @@ class Tape:
     ----------
     u, h_prev : array (features, T*B)
         What the LSTM reads at each step, [r_t; h_{t-1}], and the second part of it.
+    dread : array (5, T*B)
+        The gradient at where h_{t-1} said to look; it stays 0 for the overviews.
+    doverview : array (5, overviews*B)
+        The gradient at where they looked.
     """
 
     def __init__(self, config, ops, B):
@@ -100,6 +119,7 @@ class Tape:
             "du": (R + h, B),
             "dgates": (4 * h, T * B),
             "dread": (5, T * B),
+            "doverview": (5, len(config.overviews) * B),
             "dh_initial": (h, B),
             "target": (K, B),
             "p": (K, B),
@@ -176,9 +196,10 @@ class Shard:
         # what flows back from the LSTM of step t: to r_t and to h_{t-1}
         self.du, self.dh_prev = tape.du[part], tape.du[R:][own]
         self.dr = patches_first(tape.du[:R, seen])
-        inputs, states, dgates, dread = map(
-            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread)
+        inputs, states, dgates, dread, doverview = map(
+            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread, tape.doverview)
         )
+        own_dread = {t: doverview[:, k, seen] for k, t in enumerate(config.overviews)}
         self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
         self.dh_initial = tape.dh_initial[own]
         self.steps = [
@@ -194,9 +215,9 @@ class Shard:
                 dgates_all=dgates[:, t],
                 dgates=stacked(dgates[:, t], h, own),
                 dread_all=dread[:, t],
-                dread=dread[:, t, seen],
+                dread=own_dread.get(t, dread[:, t, seen]),
                 bank=attention.views(self, "read", t, grid),
-                aimed=t > 0 or config.first == "state",
+                aimed=t not in config.overviews,
             )
             for t in range(T)
         ]
@@ -464,20 +485,19 @@ class Classifier(Model):
     def _lay_out_weight_gradients(self):
         """List the products (dW, dy, x) and sums (db, dy) of all steps, and share them out."""
         g, tape = self.gradients, self.tape
-        dread, h_prev, sums = tape.dread, tape.h_prev, []
+        sums = []
         if self.config.initial == "learned":
             sums += [(g.initial.h, tape.dh_initial)]
         if self.config.first == "learned":
-            sums += [(g.initial.glimpse, dread[:, : tape.B])]
-            dread, h_prev = dread[:, tape.B :], h_prev[:, tape.B :]
+            sums += [(g.initial.glimpse, tape.doverview)]
         products = [
             (g.encoder.W_u, tape.dgates, tape.u),
-            (g.read.W, dread, h_prev),
+            (g.read.W, tape.dread, tape.h_prev),
             (g.classify.W, tape.dlogits, tape.h_last),
         ]
         sums += [
             (g.encoder.b, tape.dgates),
-            (g.read.b, dread),
+            (g.read.b, tape.dread),
             (g.classify.b, tape.dlogits),
         ]
         for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):

@@ -27,7 +27,7 @@ def by_hand(model, x):
     seen, windows = [], []
     for t in range(config.T):
         gx, gy, log_s2, log_d, log_gamma = p["read.W"] @ h + p["read.b"][:, 0]
-        if t == 0 and config.first == "learned":
+        if config.first == "learned" and t % (config.first_every or config.T) == 0:
             gx, gy, log_s2, log_d, log_gamma = p["initial.glimpse"][:, 0]
         gx = (config.W + 1) / 2 * (gx + 1) - 1
         gy = (config.H + 1) / 2 * (gy + 1) - 1
@@ -50,12 +50,16 @@ def by_hand(model, x):
     return scores / scores.sum(), np.array(seen), np.array(windows)
 
 
-@pytest.mark.parametrize("first", ["state", "learned"])
+@pytest.mark.parametrize(
+    "first",
+    [{}, {"first": "learned"}, {"first": "learned", "first_every": 2}],
+    ids=["state", "learned", "learned, every 2"],
+)
 @pytest.mark.parametrize("initial", ["zeros", "learned"])
 @pytest.mark.parametrize("sizes", [{}, {"T": 1, "read_n": 1, "C": 1}], ids=["some", "ones"])
 def test_the_equations(initial, first, sizes):
     sizes = {"H": 9, "W": 12, "C": 2, "T": 3, "read_n": 3} | sizes
-    config = ClassifierConfig(h=5, classes=4, initial=initial, first=first, **sizes)
+    config = ClassifierConfig(h=5, classes=4, initial=initial, **first, **sizes)
     model, x, target = make(config, batch=3, threads=2)
     losses = model.loss(x, target)
     for k in range(3):
@@ -113,6 +117,8 @@ def test_where_a_model_looks_before_training():
         ({"read_n": True}, "read_n is True"),
         ({"initial": "ones"}, "initial is 'ones': it must be learned or zeros"),
         ({"first": "zeros"}, "first is 'zeros': it must be state or learned"),
+        ({"first": "learned", "first_every": 0}, "first_every is 0"),
+        ({"first_every": 2}, "first_every is 2, but the first glimpse has no numbers of its own"),
     ],
 )
 def test_a_senseless_configuration_is_refused(change, said):

@@ -24,12 +24,14 @@ def cases():
     for read_n, C, initial, first in CHOICES:
         H, W = map(int, rng.choice(np.arange(3, 14), 2, replace=False))
         T, K = int(rng.integers(1, 5)), int(rng.integers(2, 6))
+        every = int(rng.integers(1, 4)) if first == "learned" else None
         yield (
             ClassifierConfig(
-                H=H, W=W, C=C, T=T, h=5, read_n=read_n, classes=K, initial=initial, first=first
+                H=H, W=W, C=C, T=T, h=5, read_n=read_n, classes=K, initial=initial, first=first,
+                first_every=every,
             ),
             int(rng.integers(1, 5)),
-        )
+        )  # fmt: skip
 
 
 def make(config, batch, dtype="float64", threads=1):
@@ -59,7 +61,10 @@ def test_losses_and_gradients_are_those_of_autograd(config, batch):
     peer = pytest.importorskip("bench.peers.torch_classify", exc_type=ImportError)
     model, x, labels, target = make(config, batch, threads=min(batch, 2))
     found = model.loss_and_gradient(x, target)
-    expected = peer.gradients(model.parameters.to_dict(), images(config, x), labels, config.T)
+    expected = peer.gradients(
+        model.parameters.to_dict(), images(config, x), labels, config.T,
+        first_every=config.first_every,
+    )  # fmt: skip
     compare(model, found, *expected, 1e-10)
     guesses = model.probabilities().argmax(axis=0)
     assert np.array_equal(found.wrong, guesses != labels)
