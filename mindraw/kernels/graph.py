@@ -5,14 +5,21 @@ What is recorded must do the same at every call: read and write the same memory,
 allocate nothing, and take what changes from arrays, not from numbers.
 """
 
+import functools
 import warnings
+
+
+@functools.cache
+def _stream(make, device):
+    """Return the stream to record in: one for each device, since each costs a handle of cuBLAS."""
+    return make(non_blocking=True)
 
 
 class Recording:
     """Launches that are recorded at their second call; the first compiles and allocates."""
 
     def __init__(self):
-        self._calls, self._graph, self._stream = 0, None, None
+        self._calls, self._graph = 0, None
 
     def run(self, xp, launch):
         """Do what ``launch()`` does.
@@ -39,7 +46,7 @@ class Recording:
 
     def _record(self, xp, launch):
         xp.cuda.get_current_stream().synchronize()
-        self._stream = stream = xp.cuda.Stream(non_blocking=True)
+        stream = _stream(xp.cuda.Stream, xp.cuda.runtime.getDevice())
         try:
             with stream:
                 launch()  # what is needed once for each stream, such as a handle of cuBLAS

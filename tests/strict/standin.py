@@ -188,6 +188,7 @@ class StrictNamespace:
         self.cuda = SimpleNamespace(
             Stream=lambda non_blocking: StrictStream(self),
             get_current_stream=lambda: self.streams[-1],
+            runtime=SimpleNamespace(getDevice=lambda: 0),
         )
 
     def _allocated(self, array):
