@@ -7,6 +7,11 @@ The reference takes its configuration from the run and has the same initial weig
 noise and learning rates, and is measured on the test set with the same noise: what differs is who
 computes. Its own run stands in runs/seed-torch, with curve.csv and curve.png that join both. Stop
 it as you like (Ctrl-C): the same command goes on.
+
+A training with attention is chaotic, so that rounding alone takes the two apart. With --follow 100
+mindraw trains beside the reference, which takes over mindraw's parameters and moments every 100
+minibatches: so both are compared all along the way, and only what 100 minibatches make of rounding
+is between them.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import dataclasses
 import json
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 if not __package__:
@@ -47,14 +53,27 @@ def read_run(folder: Path) -> tuple[Experiment, list[dict]]:
 
 
 def train_reference(
-    experiment: Experiment, folder: Path, minibatches: int | None, compiled: bool, threads: int
+    experiment: Experiment,
+    folder: Path,
+    minibatches: int | None,
+    compiled: bool,
+    threads: int,
+    follow: int | None = None,
 ):
-    """Train the reference, or go on with it; returns an Outcome of `mindraw.training`."""
+    """Train the reference, or go on with it.
+
+    Returns
+    -------
+    outcome : mindraw.training.Outcome
+        The reference's.
+    leader : list of dict or None
+        With `follow`, the history of mindraw beside it.
+    """
     # OpenMP threads that spin while they wait are many times slower beside another busy process
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
-    from bench.reference import TorchAdam, TorchModel
+    from bench.reference import Follower, TorchAdam, TorchModel
     from mindraw.backend import get_backend
     from mindraw.optim import Adam
     from mindraw.training import DrawTask, Plan, Run, Session
@@ -68,6 +87,7 @@ def train_reference(
         rates=experiment.rates(start),
     )  # fmt: skip
     model = TorchModel(start, compiled)
+    optimizer = TorchAdam(model, numbers)
     task = DrawTask(model, dataset, experiment.seed)
     plan = Plan(
         steps=minibatches or experiment.steps(task.minibatches.per_epoch),
@@ -75,10 +95,23 @@ def train_reference(
         evaluate=experiment.evaluate,
         checkpoint=experiment.checkpoint,
     )
-    opened = Run.open(folder) if (folder / "config.json").exists() else Run.create(folder, {})
     rates = experiment.learning_rates(task.minibatches.per_epoch)
-    with opened as run, Session(task, TorchAdam(model, numbers), plan, run, rates) as session:
-        return session.train()
+
+    def opened(folder):
+        return Run.open(folder) if (folder / "config.json").exists() else Run.create(folder, {})
+
+    with ExitStack() as stack:
+        run, leader = stack.enter_context(opened(folder)), None
+        if follow:
+            own = stack.enter_context(opened(folder / "mindraw"))
+            leading = DrawTask(start, dataset, experiment.seed)
+            leader = stack.enter_context(Session(leading, numbers, plan, own, rates))
+            task = Follower(model, optimizer, dataset, experiment.seed, leader, follow)
+        outcome = stack.enter_context(Session(task, optimizer, plan, run, rates)).train()
+        if leader is None:
+            return outcome, None
+        leader.save()
+        return outcome, leader.history.rows
 
 
 def join(ours: list[dict], theirs: list[dict]) -> list[dict]:
@@ -144,22 +177,30 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder of a run of mindraw, finished or not")
     parser.add_argument("--out", type=Path, help="folder of the reference (RUN-torch)")
     parser.add_argument("--minibatches", type=int, help="end early, after so many")
+    parser.add_argument(
+        "--follow", type=int, metavar="K", help="take over mindraw's parameters every K minibatches"
+    )
     parser.add_argument("--compile", action="store_true", help="train through torch.compile")
     parser.add_argument("--threads", type=int, default=available_cores())
     options = parser.parse_args()
-    folder = options.out or options.run.with_name(options.run.name + "-torch")
+    suffix = "-torch" if options.follow is None else "-torch-follows"
+    folder = options.out or options.run.with_name(options.run.name + suffix)
     try:
+        if options.follow is not None and options.follow < 1:
+            raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
         experiment, _ = read_run(options.run)
         try:
-            outcome = train_reference(
-                experiment, folder, options.minibatches, options.compile, options.threads
-            )
+            outcome, leader = train_reference(
+                experiment, folder, options.minibatches, options.compile, options.threads,
+                options.follow,
+            )  # fmt: skip
         except ImportError as error:
             raise MindrawError(
                 f"the reference needs PyTorch: pip install 'mindraw[bench]' ({error})"
             ) from error
-        _, ours = read_run(options.run)  # it may have gone on meanwhile
-        rows = join(ours, outcome.rows)
+        if leader is None:
+            _, leader = read_run(options.run)  # it may have gone on meanwhile
+        rows = join(leader, outcome.rows)
         if not rows:
             raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")
         write_csv(folder / "curve.csv", rows)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import torch
 
 from bench.peers.torch_draw import NAMES, TorchDraw, clip_exactly
+from mindraw.errors import MindrawError
 from mindraw.parallel import Workers
+from mindraw.training import DrawTask
 
 
 def tensor_views(params) -> dict[str, torch.Tensor]:
@@ -112,3 +114,44 @@ class TorchAdam:
         self.m[...], self.v[...], self.count = m, v, count
         for leaf in self._leaves:
             self._adam.state[leaf]["step"].fill_(count)
+
+
+class Follower(DrawTask):
+    """The reference's task beside mindraw's own run, whose parameters it takes over every so often.
+
+    Parameters
+    ----------
+    model : TorchModel
+    optimizer : TorchAdam
+    dataset : mindraw.data.Dataset
+    seed : int
+    leader : mindraw.training.Session
+        mindraw's run: it goes along, one minibatch for one.
+    every : int
+        How many minibatches apart.
+
+    Raises
+    ------
+    MindrawError
+        At a step that the leader has left behind.
+    """
+
+    def __init__(self, model, optimizer, dataset, seed, leader, every: int):
+        super().__init__(model, dataset, seed)
+        self.optimizer, self.leader, self.every = optimizer, leader, every
+
+    def step(self, k: int):
+        """Set the gradients to those of minibatch k, after the leader's own step; see `Task`."""
+        while self.leader.step < k:  # it was killed between two checkpoints
+            self.leader.advance()
+        if self.leader.step > k:
+            raise MindrawError(
+                f"{self.leader.run.folder} is at minibatch {self.leader.step} and the reference at "
+                f"{k}: remove both runs and begin again"
+            )
+        if k % self.every == 0:
+            leads = self.leader.optimizer
+            self.model.parameters.flat[...] = self.leader.task.model.parameters.flat
+            self.optimizer.load(leads.m, leads.v, leads.count)
+        self.leader.advance()
+        return super().step(k)

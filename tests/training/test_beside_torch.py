@@ -1,0 +1,97 @@
+"""bench/curve.py: the same run in mindraw and in PyTorch, one beside the other or after it."""
+
+import csv
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from mindraw.experiment import main as train
+from mindraw.training import load
+
+ROOT = Path(__file__).parents[2]
+PRESETS = runpy.run_path(str(ROOT / "examples" / "mnist_attn.py"))["PRESETS"]
+
+
+@pytest.fixture
+def run(idx_folder, tmp_path, monkeypatch):
+    """The folder of a run of 6 minibatches with attention."""
+    monkeypatch.chdir(tmp_path)
+    options = {
+        "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "minibatches": 6,
+        "report": 2, "evaluate": 4, "checkpoint": 2, "pictures": 0, "threads": 1, "out": "run",
+        "backend": "numpy",
+    }  # fmt: skip
+    assert train(PRESETS, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def curve(monkeypatch):
+    """bench/curve.py, as a function of its arguments."""
+    pytest.importorskip("torch", exc_type=ImportError)
+    pytest.importorskip("matplotlib")
+    from bench import curve
+
+    def call(*argv):
+        monkeypatch.setattr(sys, "argv", ["curve.py", "--threads", "1", *map(str, argv)])
+        return curve.main()
+
+    return call
+
+
+def gaps(folder):
+    """The largest difference of any measure, in nats, and the steps that were compared."""
+    rows = list(csv.DictReader((folder / "curve.csv").read_text().splitlines()))
+    names = [name.removeprefix("torch_") for name in rows[0] if name.startswith("torch_")]
+    differences = [
+        abs(float(row[f"mindraw_{name}"]) - float(row[f"torch_{name}"]))
+        for row in rows
+        for name in names
+        if row[f"torch_{name}"]
+    ]
+    return max(differences), [int(row["step"]) for row in rows]
+
+
+def test_the_reference_goes_the_same_way(run, curve, capsys):
+    assert curve(run) == 0
+    largest, steps = gaps(run.with_name("run-torch"))
+    assert largest < 1e-3 and steps == [2, 4, 6]
+    assert "test: mindraw" in capsys.readouterr().out
+
+
+def test_the_reference_follows_and_goes_on(run, curve):
+    folder = run.with_name("run-torch-follows")
+    assert curve(run, "--follow", 3, "--minibatches", 4) == 0
+    assert curve(run, "--follow", 3) == 0
+    largest, steps = gaps(folder)
+    assert largest < 1e-3 and steps == [2, 4, 6]
+    # mindraw beside it is the run itself, and the two parted after minibatch 3
+    leader, follower = load(folder / "mindraw"), load(folder)
+    assert leader.history == load(run).history
+    assert leader.step == follower.step == 6
+    assert any((leader.parameters[k] != follower.parameters[k]).any() for k in leader.parameters)
+
+
+def test_a_leader_that_was_killed_catches_up_and_one_ahead_is_refused(run, curve, capsys):
+    folder = run.with_name("run-torch-follows")
+    assert curve(run, "--follow", 1, "--minibatches", 4) == 0
+    behind = (folder / "mindraw" / "checkpoint.h5").read_bytes()
+    reference = (folder / "checkpoint.h5").read_bytes()
+    assert curve(run, "--follow", 1) == 0
+    end = load(folder / "mindraw")
+    (folder / "checkpoint.h5").write_bytes(reference)
+    capsys.readouterr()
+    assert curve(run, "--follow", 1) == 2
+    assert "is at minibatch 6 and the reference at 4" in capsys.readouterr().err
+    (folder / "mindraw" / "checkpoint.h5").write_bytes(behind)
+    (folder / "checkpoint.h5").write_bytes(reference)
+    assert curve(run, "--follow", 1) == 0
+    again = load(folder / "mindraw")
+    assert again.step == 6 and again.history == end.history
+
+
+def test_a_senseless_distance_is_refused(run, curve, capsys):
+    assert curve(run, "--follow", 0) == 2
+    assert "--follow is 0: it must be at least 1" in capsys.readouterr().err
