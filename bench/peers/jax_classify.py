@@ -31,9 +31,9 @@ def losses(p: dict[str, jax.Array], x, labels, T: int, unroll: int | bool = 1):
 
     h = jnp.broadcast_to(p.get("initial.h", jnp.zeros(n, x.dtype)), (B, n))
     state = h, jnp.zeros((B, n), x.dtype)
-    overviews = p.get("initial.glimpse", jnp.zeros(0, x.dtype)).reshape(-1, 5)
-    for where in overviews:
-        state = look(state, jnp.broadcast_to(where, (B, 5)))
-    (h, _), _ = lax.scan(step, state, None, length=T - len(overviews), unroll=unroll)
+    if "initial.glimpse" in p:
+        state = look(state, jnp.broadcast_to(p["initial.glimpse"], (B, 5)))
+        T -= 1
+    (h, _), _ = lax.scan(step, state, None, length=T, unroll=unroll)
     scores = jax.nn.log_softmax(h @ p["classify.W"].T + p["classify.b"])
     return (-jnp.take_along_axis(scores, labels[:, None], 1)[:, 0],)

@@ -34,17 +34,24 @@ class TorchClassifier(nn.Module):
     Parameters
     ----------
     params : dict of str to np.ndarray
-        mindraw's parameters. The initial state is zero, and every glimpse is where the state
-        says, where learned ones are not among them.
+        mindraw's parameters. The initial state is zero, and the first glimpse as the state says,
+        where learned ones are not among them.
     glimpses : int
         T.
     dtype : torch.dtype
+    first_every : int or None
+        Every how many glimpses one looks as the first; None for the first alone.
     """
 
     def __init__(
-        self, params: dict[str, np.ndarray], glimpses: int, dtype: torch.dtype = torch.float32
+        self,
+        params: dict[str, np.ndarray],
+        glimpses: int,
+        dtype: torch.dtype = torch.float32,
+        first_every: int | None = None,
     ):
         super().__init__()
+        self.first_every = first_every or glimpses
         self.T, self.h = glimpses, params["classify.W"].shape[1]
 
         def linear(weight: str) -> nn.Linear:
@@ -53,10 +60,9 @@ class TorchClassifier(nn.Module):
 
         self.attend, self.encoder = linear("read.W"), linear("encoder.W_u")
         self.classify = linear("classify.W")
-        self.overviews = 0
+        self.first = None
         if "initial.glimpse" in params:
-            size = params["initial.glimpse"].size
-            self.overviews, self.first = size // 5, nn.Parameter(torch.zeros(size, dtype=dtype))
+            self.first = nn.Parameter(torch.zeros(5, dtype=dtype))
         if "initial.h" in params:
             self.h_0 = nn.Parameter(torch.zeros(self.h, dtype=dtype))
         else:
@@ -68,7 +74,7 @@ class TorchClassifier(nn.Module):
         """Copies of the parameters, or of their gradients, under mindraw's names and shapes."""
         own = dict(self.named_parameters())
         found = {ours: own[theirs] for ours, theirs in NAMES.items() if theirs in own}
-        # where all glimpses are overviews, no state is asked where to look
+        # where T = 1 and the first glimpse is learned, no state is asked where to look
         values = {
             k: (torch.zeros_like(p) if p.grad is None else p.grad) if gradients else p.detach()
             for k, p in found.items()
@@ -82,10 +88,8 @@ class TorchClassifier(nn.Module):
         filterbank = Filterbank(N, x)
         h, cell = self.h_0.expand(B, self.h), x.new_zeros(B, self.h)
         for t in range(self.T):
-            if t < self.overviews:
-                where = self.first[5 * t : 5 * t + 5].expand(B, 5)
-            else:
-                where = self.attend(h)
+            learned = t % self.first_every == 0 and self.first is not None
+            where = self.first.expand(B, 5) if learned else self.attend(h)
             glimpse = read(x, *filterbank(where)).flatten(1)
             h, cell = lstm(self.encoder, [glimpse, h], cell)
         return (F.cross_entropy(self.classify(h), labels, reduction="none"),)
@@ -97,6 +101,7 @@ def gradients(
     target: np.ndarray,
     glimpses: int,
     dtype: torch.dtype = torch.float64,
+    first_every: int | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Losses and the gradient of their mean over the batch, for comparison with mindraw's.
 
@@ -109,7 +114,8 @@ def gradients(
         Classes, or their probabilities.
     glimpses : int
         T.
-    dtype : torch.dtype
+    dtype, first_every
+        As in `TorchClassifier`.
 
     Returns
     -------
@@ -118,7 +124,7 @@ def gradients(
     gradients : dict of str to np.ndarray
         By mindraw's names, in mindraw's shapes.
     """
-    model = TorchClassifier(params, glimpses, dtype)
+    model = TorchClassifier(params, glimpses, dtype, first_every)
     (losses,) = model(torch.tensor(x, dtype=dtype), torch.tensor(target))
     losses.mean().backward()
     return losses.detach().numpy(), model.to_mindraw(gradients=True)

@@ -53,22 +53,21 @@ class Classification(Options):
         Side of a glimpse, in filters.
     initial : {"learned", "zeros"}
         The hidden state before the first glimpse.
-    overviews : int
-        How many glimpses, from the first, look at learned places that are the same in every
-        picture, and not where the state says. Of 5 the first looks at everything before training,
-        the others at a quarter each.
+    first : {"state", "learned"}
+        The first glimpse looks where the state says, or has five learned numbers of its own.
+    first_every : int or None
+        Every how many glimpses one looks where those numbers say again; None for the first alone.
     span : float
         Side of a glimpse before training, in parts of the picture's.
     deviation : float
         Standard deviation of the filters before training, in pixels.
     gain : float
         Intensity of a glimpse before training.
-    overview_span : float or None
-        The same of the first overview; None, here and below, for that of other glimpses. Of 4
-        more each has a half, as of what follows.
-    overview_deviation : float or None
+    first_span : float or None
+        The same of a learned first glimpse; None, here and below, for that of the others.
+    first_deviation : float or None
         Standard deviation of its filters before training, in pixels.
-    overview_gain : float or None
+    first_gain : float or None
         Its intensity before training.
     """
 
@@ -85,24 +84,23 @@ class Classification(Options):
     h: int = 256
     read_n: int = 12
     initial: Literal["learned", "zeros"] = "zeros"
-    overviews: int = 0
+    first: Literal["state", "learned"] = "state"
+    first_every: int | None = None
     span: float = 1.0
     deviation: float = 1.0
     gain: float = 1.0
-    overview_span: float | None = None
-    overview_deviation: float | None = None
-    overview_gain: float | None = None
+    first_span: float | None = None
+    first_deviation: float | None = None
+    first_gain: float | None = None
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
         super().validate()
         aims = ("span", "deviation", "gain")
-        given = [
-            f"overview_{name}" for name in aims if getattr(self, f"overview_{name}") is not None
-        ]
-        self.require_positive(*aims, *given)
-        if given and not self.overviews:
-            raise MindrawError(f"{given[0]} is for overviews, and there are none: give overviews")
+        firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
+        self.require_positive(*aims, *firsts)
+        if firsts and self.first != "learned":
+            raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
         self.model_config((1, 28, 28), 10)
 
     def model_config(self, shape, classes):
@@ -110,7 +108,7 @@ class Classification(Options):
         C, H, W = shape
         return ClassifierConfig(
             H=H, W=W, C=C, T=self.glimpses, h=self.h, read_n=self.read_n, classes=classes,
-            initial=self.initial, overviews=self.overviews,
+            initial=self.initial, first=self.first, first_every=self.first_every,
         )  # fmt: skip
 
     def load(self):
@@ -134,9 +132,9 @@ class Classification(Options):
         config = self.model_config(dataset.shape, dataset.classes)
         model = Classifier(config, ops, self.batch, self.threads)
         aim = Aim(self.span, self.deviation, self.gain)
-        own = (self.overview_span, self.overview_deviation, self.overview_gain)
-        overview = Aim(*(other if it is None else it for it, other in zip(own, aim, strict=True)))
-        model.initialise(self.seed, self.init_scale, aim, overview, self.forget)
+        first = (self.first_span, self.first_deviation, self.first_gain)
+        first = Aim(*(other if own is None else own for own, other in zip(first, aim, strict=True)))
+        model.initialise(self.seed, self.init_scale, aim, first, self.forget)
         return ClassifyTask(model, dataset, self.seed)
 
     def sketch(self, task, run, step):

@@ -88,8 +88,7 @@ def _start_from(path, task):
     """Load the parameters of another run, whose model may have had other steps or pictures."""
     checkpoint = load(path)
     checkpoint.require(path, task.kind, checkpoint.config)
-    parameters = task.adapt(checkpoint.parameters)
-    dataclasses.replace(checkpoint, parameters=parameters).restore(path, task.model.parameters)
+    checkpoint.restore(path, task.model.parameters)
 
 
 def _train(experiment, settings, task, run, finish):

@@ -32,8 +32,7 @@ class Options:
     forget : float
         Bias of the forget gates before training.
     start_from : str or None
-        A run or a checkpoint whose parameters to start from; its steps, or its glimpses and
-        overviews, may have been fewer or more.
+        A run or a checkpoint whose parameters to start from; its steps may have been fewer or more.
     batch : int
         Pictures per minibatch.
     lr : float

@@ -416,13 +416,13 @@ MODELS = (
     ),
     WholeClassifier(
         "classify, first learned",
-        ClassifierConfig(H=3, W=5, T=3, h=4, read_n=2, classes=3, overviews=1),
+        ClassifierConfig(H=3, W=5, T=3, h=4, read_n=2, classes=3, first="learned"),
         batch=3,
         elements=6,
     ),
     WholeClassifier(
-        "classify, two overviews",
-        ClassifierConfig(H=3, W=5, T=4, h=4, read_n=2, classes=3, overviews=2),
+        "classify, first learned, every 2",
+        ClassifierConfig(H=3, W=5, T=4, h=4, read_n=2, classes=3, first="learned", first_every=2),
         batch=2,
         elements=6,
     ),

@@ -43,44 +43,10 @@ class Aim(NamedTuple):
         span = stride * max(N - 1, 1) / max(side - 1, 1)
         return cls(span, max(stride / 2, 0.5))
 
-    def column(self, x=0.0, y=0.0):
-        """Return gx~, gy~, log s2, log d~, log gamma, as numpy.ndarray (5, 1).
-
-        Parameters
-        ----------
-        x, y : float
-            gx~ and gy~: from -1, an edge of the picture, to 1, the other.
-        """
+    def column(self):
+        """Return gx~, gy~, log s2, log d~, log gamma, as numpy.ndarray (5, 1)."""
         logs = [2 * math.log(self.deviation), math.log(self.span), math.log(self.gain)]
-        return np.array([[x], [y], *([each] for each in logs)])
-
-    def overviews(self, number):
-        """Look once as this says, then share what was seen between tiles, for a closer look.
-
-        Parameters
-        ----------
-        number : int
-            At least 1: 5 are one look and 2 x 2 tiles, 7 one look and 2 rows of 3.
-
-        Returns
-        -------
-        numpy.ndarray (5*number, 1)
-            The numbers of each look below those of the one before, tiles row by row.
-        """
-        return np.concatenate([self.column(), *self._tiles(number - 1)])
-
-    def _tiles(self, number):
-        """Return the columns of so many tiles, in the most rows that are no more than columns."""
-        divisors = (rows for rows in range(1, math.isqrt(number) + 1) if number % rows == 0)
-        rows = max(divisors, default=1)
-        columns = number // rows
-        # narrower filters average over less of the dark around a stroke: they need less gain
-        tile = Aim(self.span / rows, self.deviation / rows, self.gain / rows)
-        return [
-            tile.column((2 * column + 1) / columns - 1, (2 * row + 1) / rows - 1)
-            for row in range(rows)
-            for column in range(columns)
-        ]
+        return np.array([[0.0], [0.0], *([each] for each in logs)])
 
 
 def shapes(name, T, b, H, W, C, N):

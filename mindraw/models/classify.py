@@ -36,15 +36,17 @@ class ClassifierConfig:
         K.
     initial : {"learned", "zeros"}
         Whether h_0 is learned or stays 0. The LSTM's cell starts at 0.
-    overviews : int
-        How many glimpses, from the first, look where five learned numbers of their own say, the
-        same in every picture. All others look where h_{t-1} says.
+    first : {"state", "learned"}
+        Whether the first glimpse looks where h_0 says, as all others do where theirs say, or
+        has five learned numbers of its own.
+    first_every : int or None
+        Every how many glimpses one looks where those five say, again; None for the first alone.
 
     Raises
     ------
     MindrawError
-        If a size is not a whole number of at least 1, a choice is unknown, or there are more
-        overviews than glimpses.
+        If a size is not a whole number of at least 1, a choice is unknown, or `first_every` is
+        given without numbers of its own for the first glimpse.
     """
 
     H: int = 100
@@ -55,22 +57,29 @@ class ClassifierConfig:
     read_n: int = 12
     classes: int = 10
     initial: str = "learned"
-    overviews: int = 0
+    first: str = "state"
+    first_every: int | None = None
 
     def __post_init__(self):
-        least = dict.fromkeys(("H", "W", "C", "T", "h", "read_n", "classes"), 1) | {"overviews": 0}
-        for name, at_least in least.items():
+        every = () if self.first_every is None else ("first_every",)
+        for name in ("H", "W", "C", "T", "h", "read_n", "classes", *every):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-                raise MindrawError(
-                    f"{name} is {value!r}: it must be a whole number of at least {at_least}"
-                )
-        if self.initial not in ("learned", "zeros"):
-            raise MindrawError(f"initial is {self.initial!r}: it must be learned or zeros")
-        if self.overviews > self.T:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
+        for name, choices in (("initial", ("learned", "zeros")), ("first", ("state", "learned"))):
+            value = getattr(self, name)
+            if value not in choices:
+                raise MindrawError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
+        if every and self.first == "state":
             raise MindrawError(
-                f"overviews is {self.overviews}: there are no more than {self.T} glimpses"
+                f"first_every is {self.first_every}, but the first glimpse has no numbers of its "
+                "own: give first learned"
             )
+
+    @property
+    def overviews(self):
+        """The steps, from 0, that look where the learned numbers say and not where h does."""
+        return range(0, self.T if self.first == "learned" else 0, self.first_every or self.T)
 
     @property
     def D(self):
@@ -99,7 +108,7 @@ class Tape:
         What the LSTM reads at each step, [r_t; h_{t-1}], and the second part of it.
     dread : array (5, T*B)
         The gradient at where h_{t-1} said to look; it stays 0 for the overviews.
-    doverview : array (5*overviews, B)
+    doverview : array (5, overviews*B)
         The gradient at where they looked.
     """
 
@@ -110,7 +119,7 @@ class Tape:
             "du": (R + h, B),
             "dgates": (4 * h, T * B),
             "dread": (5, T * B),
-            "doverview": (5 * config.overviews, B),
+            "doverview": (5, len(config.overviews) * B),
             "dh_initial": (h, B),
             "target": (K, B),
             "p": (K, B),
@@ -187,14 +196,10 @@ class Shard:
         # what flows back from the LSTM of step t: to r_t and to h_{t-1}
         self.du, self.dh_prev = tape.du[part], tape.du[R:][own]
         self.dr = patches_first(tape.du[:R, seen])
-        inputs, states, dgates, dread = map(
-            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread)
+        inputs, states, dgates, dread, doverview = map(
+            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread, tape.doverview)
         )
-        overviews = [slice(5 * t, 5 * t + 5) for t in range(config.overviews)]
-        looks = [p.initial.glimpse[rows] for rows in overviews] + [None] * (T - config.overviews)
-        dlooks = [tape.doverview[rows, seen] for rows in overviews] + [
-            dread[:, t, seen] for t in range(config.overviews, T)
-        ]
+        own_dread = {t: doverview[:, k, seen] for k, t in enumerate(config.overviews)}
         self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
         self.dh_initial = tape.dh_initial[own]
         self.steps = [
@@ -210,9 +215,9 @@ class Shard:
                 dgates_all=dgates[:, t],
                 dgates=stacked(dgates[:, t], h, own),
                 dread_all=dread[:, t],
-                dread=dlooks[t],
+                dread=own_dread.get(t, dread[:, t, seen]),
                 bank=attention.views(self, "read", t, grid),
-                overview=looks[t],
+                aimed=t not in config.overviews,
             )
             for t in range(T)
         ]
@@ -267,16 +272,17 @@ class Classifier(Model):
         }
         if config.initial == "learned":
             shapes["initial.h"] = (h, 1)
-        if config.overviews:
-            shapes["initial.glimpse"] = (5 * config.overviews, 1)  # for read.W h + read.b
+        if config.first == "learned":
+            shapes["initial.glimpse"] = (5, 1)  # in place of read.W h_0 + read.b
         return shapes
 
     @property
     def aiming(self):
         """Names of the parameters that say where to look."""
-        return ("read.W", "read.b", *(("initial.glimpse",) if self.config.overviews else ()))
+        first = ("initial.glimpse",) if self.config.first == "learned" else ()
+        return ("read.W", "read.b", *first)
 
-    def initialise(self, seed, scale=0.05, aim=None, overview=None, forget=0.0):
+    def initialise(self, seed, scale=0.05, aim=None, first=None, forget=0.0):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.
 
         Parameters
@@ -285,9 +291,8 @@ class Classifier(Model):
         scale : float
         aim : Aim or None
             How a glimpse looks where h is 0; None for read.b = 0: a grid over the whole picture.
-        overview : Aim or None
-            The same for the first overview, which the others share as tiles; None for that of
-            the glimpses that follow.
+        first : Aim or None
+            The same for a learned first glimpse; None for that of the others.
         forget : float
             The bias of the forget gates.
         """
@@ -296,9 +301,8 @@ class Classifier(Model):
         aim = aim or Aim()
         p.read.b[...] = self.ops.asarray(aim.column())
         p.encoder.b[h : 2 * h].fill(forget)
-        if self.config.overviews:
-            looks = (overview or aim).overviews(self.config.overviews)
-            p.initial.glimpse[...] = self.ops.asarray(looks)
+        if self.config.first == "learned":
+            p.initial.glimpse[...] = self.ops.asarray((first or aim).column())
 
     # ---------------------------------------------------------------- the whole minibatch
 
@@ -450,18 +454,18 @@ class Classifier(Model):
     def _state_backward(self, shard, s):
         """dh_{t-1}, from the LSTM of step t and, where the state said it, from where it looked."""
         self.ops.xp.copyto(shard.dh, shard.dh_prev)
-        if s.overview is None:
+        if s.aimed:
             linear.backward(self.ops, shard.work, s.dread_all, shard.columns.W_read)
             shard.dh += shard.work
 
     def _read(self, shard, s, p):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
         ops, bank = self.ops, s.bank
-        if s.overview is None:
+        if s.aimed:
             attention.forward(ops, bank, s.h_seen_prev, p.read.W, p.read.b, self.grid)
         else:
             bank.p.fill(0)
-            attention.place(ops, bank, s.overview, self.grid)
+            attention.place(ops, bank, p.initial.glimpse, self.grid)
         glimpse.read_forward(ops, shard.patch, s.half, shard.image, bank.Fy, bank.Fx)
         ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
 
@@ -484,7 +488,7 @@ class Classifier(Model):
         sums = []
         if self.config.initial == "learned":
             sums += [(g.initial.h, tape.dh_initial)]
-        if self.config.overviews:
+        if self.config.first == "learned":
             sums += [(g.initial.glimpse, tape.doverview)]
         products = [
             (g.encoder.W_u, tape.dgates, tape.u),

@@ -53,15 +53,6 @@ class ClassifyTask(Task):
     parts = ("loss", "wrong")
     measures = ("loss", "error")
 
-    def adapt(self, parameters):
-        """Take as many overviews as both have; others begin as without; see `Task.adapt`."""
-        name, own = "initial.glimpse", self.model.parameters.to_dict()
-        adapted = {k: v for k, v in parameters.items() if k != name}
-        if name in own:
-            given = parameters.get(name, own[name][:0])[: len(own[name])]
-            adapted[name] = np.concatenate([given, own[name][len(given) :]])
-        return adapted
-
     def minibatch(self, split, indices, epoch, stream=None, number=None):
         """Return the pictures (D, b) and, for each, 1 at its class (K, b); see `Task.minibatch`."""
         classes = np.arange(self.model.config.classes)[:, None]

@@ -77,19 +77,6 @@ class Task:
         """Return images as columns, array (D, b) on the backend."""
         return self.ops.asarray(split.images(indices, epoch).T, copy=False)
 
-    def adapt(self, parameters):
-        """Return another run's parameters as this model takes them; the same, unless overridden.
-
-        Parameters
-        ----------
-        parameters : dict of str to numpy.ndarray
-
-        Returns
-        -------
-        dict of str to numpy.ndarray
-        """
-        return parameters
-
     # ---------------------------------------------------------------- what a kind of model is
 
     def minibatch(self, split, indices, epoch, stream, number):

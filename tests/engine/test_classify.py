@@ -7,7 +7,7 @@ from mindraw import MindrawError, get_backend
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier, ClassifierConfig
 
-CONFIG = ClassifierConfig(H=9, W=12, C=2, T=3, h=5, read_n=3, classes=4, overviews=1)
+CONFIG = ClassifierConfig(H=9, W=12, C=2, T=3, h=5, read_n=3, classes=4, first="learned")
 
 
 def make(config=CONFIG, batch=7, threads=1, dtype="float64"):
@@ -27,8 +27,8 @@ def by_hand(model, x):
     seen, windows = [], []
     for t in range(config.T):
         gx, gy, log_s2, log_d, log_gamma = p["read.W"] @ h + p["read.b"][:, 0]
-        if t < config.overviews:
-            gx, gy, log_s2, log_d, log_gamma = p["initial.glimpse"][5 * t : 5 * t + 5, 0]
+        if config.first == "learned" and t % (config.first_every or config.T) == 0:
+            gx, gy, log_s2, log_d, log_gamma = p["initial.glimpse"][:, 0]
         gx = (config.W + 1) / 2 * (gx + 1) - 1
         gy = (config.H + 1) / 2 * (gy + 1) - 1
         d = (max(config.H, config.W) - 1) / max(N - 1, 1) * np.exp(log_d)
@@ -50,13 +50,16 @@ def by_hand(model, x):
     return scores / scores.sum(), np.array(seen), np.array(windows)
 
 
-@pytest.mark.parametrize("overviews", [0, 1, 2])
+@pytest.mark.parametrize(
+    "first",
+    [{}, {"first": "learned"}, {"first": "learned", "first_every": 2}],
+    ids=["state", "learned", "learned, every 2"],
+)
 @pytest.mark.parametrize("initial", ["zeros", "learned"])
 @pytest.mark.parametrize("sizes", [{}, {"T": 1, "read_n": 1, "C": 1}], ids=["some", "ones"])
-def test_the_equations(initial, overviews, sizes):
+def test_the_equations(initial, first, sizes):
     sizes = {"H": 9, "W": 12, "C": 2, "T": 3, "read_n": 3} | sizes
-    overviews = min(overviews, sizes["T"])
-    config = ClassifierConfig(h=5, classes=4, initial=initial, overviews=overviews, **sizes)
+    config = ClassifierConfig(h=5, classes=4, initial=initial, **first, **sizes)
     model, x, target = make(config, batch=3, threads=2)
     losses = model.loss(x, target)
     for k in range(3):
@@ -92,7 +95,7 @@ def test_fewer_pictures_than_a_minibatch(b):
 
 
 def test_where_a_model_looks_before_training():
-    config = ClassifierConfig(H=50, W=100, T=2, h=4, read_n=12, overviews=1, initial="zeros")
+    config = ClassifierConfig(H=50, W=100, T=2, h=4, read_n=12, first="learned", initial="zeros")
     model, x, target = make(config, batch=1)
     model.initialise(0, 0.0, Aim(0.4, 1.5, 2.0), Aim(1.0, 4.0, 3.0), forget=1.5)
     model.loss(x, target)
@@ -107,38 +110,15 @@ def test_where_a_model_looks_before_training():
 
 
 @pytest.mark.parametrize(
-    "overviews, centres, parts",
-    [
-        (1, [], 1),
-        (5, [(25, 12.5), (75, 12.5), (25, 37.5), (75, 37.5)], 2),
-        (4, [(100 / 6, 25), (50, 25), (500 / 6, 25)], 1),
-    ],
-)
-def test_later_overviews_tile_the_picture_before_training(overviews, centres, parts):
-    config = ClassifierConfig(
-        H=50, W=100, T=6, h=4, read_n=12, overviews=overviews, initial="zeros"
-    )
-    model, x, target = make(config, batch=1)
-    model.initialise(0, 0.0, Aim(0.4, 1.5, 2.0), Aim(1.0, 4.0, 3.0))
-    model.loss(x, target)
-    windows = model.windows()[:, :, 0]
-    # half a pixel: the paper's gx~ = -1 and 1 lie half a pixel outside the picture
-    np.testing.assert_allclose(windows[0], [49.5, 24.5, 16, 9, 3])
-    for window, centre in zip(windows[1:overviews], centres, strict=True):
-        np.testing.assert_allclose(window[:2], np.array(centre) - 0.5, atol=0.51)
-        np.testing.assert_allclose(window[2:], [(4 / parts) ** 2, 9 / parts, 3 / parts])
-    np.testing.assert_allclose(windows[-1], [49.5, 24.5, 2.25, 0.4 * 9, 2])
-
-
-@pytest.mark.parametrize(
     "change, said",
     [
         ({"T": 0}, "T is 0"),
         ({"classes": 2.5}, "classes is 2.5"),
         ({"read_n": True}, "read_n is True"),
         ({"initial": "ones"}, "initial is 'ones': it must be learned or zeros"),
-        ({"overviews": -1}, "overviews is -1: it must be a whole number of at least 0"),
-        ({"T": 2, "overviews": 3}, "overviews is 3: there are no more than 2 glimpses"),
+        ({"first": "zeros"}, "first is 'zeros': it must be state or learned"),
+        ({"first": "learned", "first_every": 0}, "first_every is 0"),
+        ({"first_every": 2}, "first_every is 2, but the first glimpse has no numbers of its own"),
     ],
 )
 def test_a_senseless_configuration_is_refused(change, said):

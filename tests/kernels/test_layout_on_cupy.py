@@ -15,7 +15,7 @@ APART = 1 << 20
 CONFIGS = {
     "whole": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3),
     "attentive": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2),
-    "classify": classify.ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, overviews=2),
+    "classify": classify.ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, first="learned"),
 }
 PARTS = (activations.Tape, activations.Shard, classify.Tape, classify.Shard)
 

@@ -9,7 +9,7 @@ from mindraw.backend import get_backend
 from mindraw.models.classify import Classifier, ClassifierConfig
 from mindraw.optim import Adam
 
-CHOICES = list(itertools.product((1, 2, 5), (1, 3), ("learned", "zeros"), (0, 1, 2)))
+CHOICES = list(itertools.product((1, 2, 5), (1, 3), ("learned", "zeros"), ("state", "learned")))
 
 
 def distance(found, expected):
@@ -21,13 +21,14 @@ def distance(found, expected):
 def cases():
     """Every size of glimpse, colour and way to begin; what else there is to choose is drawn."""
     rng = np.random.default_rng(5)
-    for read_n, C, initial, overviews in CHOICES:
+    for read_n, C, initial, first in CHOICES:
         H, W = map(int, rng.choice(np.arange(3, 14), 2, replace=False))
-        T, K = int(rng.integers(max(overviews, 1), 5)), int(rng.integers(2, 6))
+        T, K = int(rng.integers(1, 5)), int(rng.integers(2, 6))
+        every = int(rng.integers(1, 4)) if first == "learned" else None
         yield (
             ClassifierConfig(
-                H=H, W=W, C=C, T=T, h=5, read_n=read_n, classes=K, initial=initial,
-                overviews=overviews,
+                H=H, W=W, C=C, T=T, h=5, read_n=read_n, classes=K, initial=initial, first=first,
+                first_every=every,
             ),
             int(rng.integers(1, 5)),
         )  # fmt: skip
@@ -60,21 +61,24 @@ def test_losses_and_gradients_are_those_of_autograd(config, batch):
     peer = pytest.importorskip("bench.peers.torch_classify", exc_type=ImportError)
     model, x, labels, target = make(config, batch, threads=min(batch, 2))
     found = model.loss_and_gradient(x, target)
-    expected = peer.gradients(model.parameters.to_dict(), images(config, x), labels, config.T)
+    expected = peer.gradients(
+        model.parameters.to_dict(), images(config, x), labels, config.T,
+        first_every=config.first_every,
+    )  # fmt: skip
     compare(model, found, *expected, 1e-10)
     guesses = model.probabilities().argmax(axis=0)
     assert np.array_equal(found.wrong, guesses != labels)
 
 
-@pytest.mark.parametrize("overviews", [0, 1, 2])
+@pytest.mark.parametrize("first", ["state", "learned"])
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-10)])
-def test_losses_and_gradients_are_those_of_jax(dtype, tolerance, overviews):
+def test_losses_and_gradients_are_those_of_jax(dtype, tolerance, first):
     jax = pytest.importorskip("jax", exc_type=ImportError)
     from functools import partial
 
     from bench.peers import jax_classify, jax_draw
 
-    config = ClassifierConfig(H=7, W=9, C=2, T=4, h=6, read_n=3, classes=4, overviews=overviews)
+    config = ClassifierConfig(H=7, W=9, C=2, T=4, h=6, read_n=3, classes=4, first=first)
     model, x, labels, target = make(config, 5, dtype)
     with jax.enable_x64(dtype == "float64"):
         params = jax_draw.from_mindraw(model.parameters.to_dict(), dtype)
@@ -90,7 +94,7 @@ def test_updates_are_those_of_torch():
     from bench.peers.torch_classify import TorchClassifier
     from bench.peers.torch_draw import Trainer
 
-    config = ClassifierConfig(H=7, W=9, T=3, h=6, read_n=3, classes=4, overviews=1)
+    config = ClassifierConfig(H=7, W=9, T=3, h=6, read_n=3, classes=4, first="learned")
     model, x, labels, target = make(config, 6)
     adam = Adam(model.parameters, model.ops, lr=1e-2, clip=0.1)
     peer = TorchClassifier(model.parameters.to_dict(), config.T, torch.float64)

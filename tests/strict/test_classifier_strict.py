@@ -12,7 +12,7 @@ from mindraw.models.classify import Classifier, ClassifierConfig
 from mindraw.training import ClassifyTask, Plan, Run, Session
 
 CONFIGS = {
-    "learned": ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, classes=4, overviews=2),
+    "learned": ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, classes=4, first="learned"),
     "zeros": ClassifierConfig(H=4, W=5, T=2, h=5, read_n=1, classes=3, initial="zeros"),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)

@@ -151,29 +151,10 @@ def test_every_option_has_a_line_of_help(capsys):
     assert "--preset quick|seed|best" in told
 
 
-def test_a_run_starts_from_one_with_other_overviews(tiny):
-    small = [*tiny, "--minibatches", "2", "--preset", "best", "--h", "4", "--glimpses", "3"]
-    assert main(PRESETS, [*small, "--overviews", "2", "--out", "two"]) == 0
-    two = load("two").parameters["initial.glimpse"]
-    for overviews in (3, 1, 0):
-        start = [*small, "--overviews", str(overviews), "--start-from", "two", "--lr", "1e-12"]
-        if not overviews:
-            for name in ("span", "deviation", "gain"):
-                start += [f"--overview-{name}", "None"]
-        assert main(PRESETS, [*start, "--out", f"then-{overviews}"]) == 0
-        parameters = load(f"then-{overviews}").parameters
-        glimpse = parameters.get("initial.glimpse", np.zeros((0, 1)))
-        assert len(glimpse) == 5 * overviews
-        np.testing.assert_allclose(glimpse[:10], two[: len(glimpse)], atol=1e-9)
-        np.testing.assert_allclose(
-            parameters["read.W"], load("two").parameters["read.W"], atol=1e-9
-        )
-
-
 def test_the_seed_preset_is_the_replication():
     seed = PRESETS["seed"]
     assert (seed.batch, seed.lr, seed.beta1, seed.clip) == (100, 0.001, 0.5, 5.0)
-    assert (seed.init_scale, seed.epochs, seed.initial, seed.overviews) == (0.03, 6, "zeros", 0)
+    assert (seed.init_scale, seed.epochs, seed.initial, seed.first) == (0.03, 6, "zeros", "state")
     assert (seed.h, seed.glimpses, seed.read_n, seed.bend) == (256, 8, 12, 0.0)
     assert (seed.span, seed.deviation, seed.gain, seed.forget) == (1, 1, 1, 0)
     assert (seed.distractors, seed.distractor_size, seed.origin) == (8, 8, "own")
@@ -198,8 +179,8 @@ def test_the_seed_preset_is_the_replication():
         (["--bend", "2"], "bend is 2.0"),
         (["--size", "20"], "size of cluttered-mnist is 20"),
         (["--span", "0"], "span is 0.0"),
-        (["--overview-gain", "-1"], "overview_gain is -1.0"),
-        (["--overviews", "0"], "overview_span is for overviews, and there are none"),
+        (["--first-gain", "-1"], "first_gain is -1.0"),
+        (["--first", "state"], "first_span is for a first glimpse of its own"),
         (["--forget", "nan"], "forget is nan"),
         (["--lr-floor", "1"], "lr_floor is 1.0: it must lie in [0, lr]"),
         (["--lr-warmup", "-1"], "lr_warmup is -1"),
