@@ -24,6 +24,7 @@ SOURCES = (
     "filterbank.cu",
     "glimpse.cu",
     "products.cu",
+    "sums.cu",
 )
 REAL = {"f": "float", "d": "double"}
 
@@ -31,7 +32,7 @@ REAL = {"f": "float", "d": "double"}
 ELEMENTS = (32, 8)
 #: A sum over rows: 8 columns fill a sector of 32 bytes, and up to 128 threads share each.
 SUMS = (8, 128)
-#: One warp for each filter.
+#: One warp for each filter, or for each row to sum.
 FILTERS = (32, 8)
 #: A block for each example's products, of warps.
 PRODUCTS = (32, 8)
@@ -195,6 +196,12 @@ def softmax_forward(loss, wrong, p, logits, target):
 
 def softmax_backward(dlogits, p, target, scale):
     _elements("softmax_backward", *p.shape, *_rows(dlogits, p, target), float(scale))
+
+
+def row_sums(sums, a):
+    n, B = a.shape
+    arrays = (*_dense(sums), *_rows(a))
+    _launch("row_sums", (_blocks(n, FILTERS[1]),), FILTERS, *arrays, n, B)
 
 
 def gradient_norm(state, gradient, count):

@@ -58,8 +58,10 @@ class Recording:
                     graph = stream.end_capture()
             self._graph = graph
         except Exception as error:  # whatever CuPy or the driver cannot do
+            # what broke the recording, and not that the end of it then failed too
+            cause = error.__context__ or error
             warnings.warn(
-                f"the step cannot be recorded as a CUDA graph ({error}): it is launched kernel by "
+                f"the step cannot be recorded as a CUDA graph ({cause}): it is launched kernel by "
                 "kernel, with the same results, and slower",
                 stacklevel=2,
             )

@@ -314,6 +314,18 @@ def softmax_backward(dlogits, p, target, scale):
     dlogits *= scale
 
 
+def row_sums(sums, a):
+    """Sum each row of a matrix.
+
+    Parameters
+    ----------
+    sums : array (n, 1)
+        Set.
+    a : array (n, B)
+    """
+    np.sum(a, axis=1, keepdims=True, out=sums)
+
+
 def gradient_norm(state, gradient, count):
     """Measure the flat gradient and note the first update at which it is not finite.
 

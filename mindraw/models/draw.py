@@ -394,8 +394,9 @@ class Draw(Model):
             self._begin(shard)
             return
         for last, first, kept in shard.states:
+            # by way of what is kept: first and last lie in one array, where CuPy would make a copy
             self.ops.xp.copyto(kept[segment.number - 1], last)
-            self.ops.xp.copyto(first, last)
+            self.ops.xp.copyto(first, kept[segment.number - 1])
 
     def _enter_again(self, shard, segment):
         """Go back to the state in which a segment began."""

@@ -111,6 +111,8 @@ def elementwise(name, m, n, B):
     if name == "softmax_backward":
         arrays = {"dlogits": m.rows(n, B), "p": m.picture(n, B), "target": m.picture(n, B)}
         return arrays | {"scale": scalar}, ["dlogits"]
+    if name == "row_sums":
+        return {"sums": m.dense(n, 1), "a": m.rows(n, B)}, ["sums"]
     arrays = {"dlogits": m.rows(n, B), "logits": m.rows(n, B, 30), "x": m.picture(n, B)}
     return arrays | {"scale": scalar}, ["dlogits"]
 
@@ -118,7 +120,7 @@ def elementwise(name, m, n, B):
 ELEMENTWISE = (
     "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "gaussian_forward",
     "gaussian_backward", "error_image_forward", "error_image_backward", "bernoulli_forward",
-    "bernoulli_backward", "softmax_forward", "softmax_backward",
+    "bernoulli_backward", "softmax_forward", "softmax_backward", "row_sums",
 )  # fmt: skip
 
 

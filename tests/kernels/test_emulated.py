@@ -14,7 +14,7 @@ from mindraw.gradcheck.operations import OPERATIONS
 from mindraw.gradcheck.suite import compare_with
 from mindraw.kernels import fused, reference
 
-SIZES = [(9, 33), (300, 5), (1, 1), (17, 1), (0, 3), (4, 0)]
+SIZES = [(9, 33), (3, 70), (300, 5), (1, 1), (17, 1), (0, 3), (4, 0)]
 GLIMPSES = [(3, 5, 40, 3), (35, 2, 7, 1), (1, 1, 1, 1), (2, 12, 28, 1), (0, 3, 4, 2)]
 
 

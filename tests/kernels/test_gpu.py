@@ -185,7 +185,7 @@ def test_a_step_is_reproducible_and_reads_nothing(config):
             model.loss_and_gradient(x, eps)
             adam.step(model.gradients)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", "cupyx.allow_synchronize")  # is to be removed
             with cupyx.allow_synchronize(False):
                 model.loss_and_gradient(x, eps)
                 adam.step(model.gradients)

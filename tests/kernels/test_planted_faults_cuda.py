@@ -33,6 +33,8 @@ FAULTS = [
     ("softmax_forward", "guess == truth ? 0 : 1", "guess == truth ? 1 : 0"),
     ("softmax_forward", "AT(p, k, b) /= total", "AT(p, k, b) /= total + real(1e-3)"),
     ("softmax_backward", "- AT(target, j, b)", "+ AT(target, j, b)"),
+    ("row_sums", "b += 32", "b += 33"),
+    ("row_sums", "sum = warp_sum(sum);", ""),
     ("sigmoid", "AT(y, j, b) =", "AT(y, j, 0) ="),
     ("gradient_norm", "    __syncthreads();\n    if (!last) return;", "    if (!last) return;"),
     ("gradient_norm", "k < gridDim.x", "k < 1"),
@@ -83,7 +85,7 @@ def compare_all(kernels, name):
         compare_noise(kernels, 4001, "float64")
         return
     if name in ELEMENTWISE:
-        arguments, sets = elementwise(name, m, 140, 3)
+        arguments, sets = elementwise(name, m, 140, 35)
     elif name in ATTENTION:
         arguments, sets = attention(name, m, 3, 8, 20, 2)
     elif name == "gradient_norm":
