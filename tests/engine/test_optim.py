@@ -108,6 +108,16 @@ def test_what_is_not_finite_in_one_group_freezes_both(name):
     assert not np.array_equal(optimizer.params.flat, frozen)
 
 
+def test_the_first_update_that_failed_is_told_whatever_fails_later():
+    optimizer = build_apart()
+    for count, names in enumerate(([], ["c.W"], ["b.b"], ["b.b", "c.W"]), start=1):
+        g = gradient(optimizer, count)
+        for name in names:
+            g[name].flat[0] = np.inf
+        optimizer.step(g)
+        assert optimizer.failed_step() == (2 if count > 1 else None)
+
+
 @pytest.mark.parametrize(
     ("otherwise", "sentence"),
     [
