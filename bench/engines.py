@@ -48,7 +48,7 @@ class Engine:
         """Wait for the device."""
 
     def peak(self):
-        """Largest memory since `forget_peak`, MiB: the process's, or on a GPU the device's."""
+        """Largest memory, MiB: the process's since `forget_peak`, or a GPU's from the start."""
         return peak_memory()
 
 
@@ -337,8 +337,8 @@ def serve(connection, engine, config, params, x, other, setting):
     ("train", n) with the last mean loss of n untimed steps; ("time", n) with what `durations`
     returns for n of them, after untimed ones that wake the engine's threads, each on a core of its
     own; ("peak",) with the peak memory in MiB since the first timed step, which has the loaded
-    libraries in it and the work of compiling not; and ("held",) with the bytes that a step holds
-    where the engine knows them, else None.
+    libraries in it and the work of compiling not (on a GPU its own from the start);
+    and ("held",) with the bytes that a step holds where the engine knows them, else None.
     """
     bind_to_cores(setting.threads)
     try:
