@@ -131,8 +131,7 @@ class Adam:
         for _, _, norm, of_group in self._measured:
             ops.xp.hypot(of_group[:1], norm[:1], out=of_group[:1])
             ops.xp.maximum(state[:, 1], norm[1:], out=state[:, 1])
-        for _, _, norm, _ in self._measured:  # the first failure of any is that of all
-            ops.xp.copyto(norm[1:], state[0, 1:])
+        ops.xp.copyto(self._norms[:, 1], state[0, 1:])  # the first failure of any is that of all
 
     def _update(self, share, meet, lr, count):
         parts, work = share

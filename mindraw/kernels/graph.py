@@ -7,6 +7,7 @@ allocate nothing, and take what changes from arrays, not from numbers.
 
 import functools
 import warnings
+from contextlib import suppress
 
 
 @functools.cache
@@ -54,14 +55,14 @@ class Recording:
                 stream.begin_capture()
                 try:
                     launch()
-                finally:
-                    graph = stream.end_capture()
-            self._graph = graph
+                except Exception:
+                    with suppress(Exception):  # what broke the recording is what is told
+                        stream.end_capture()
+                    raise
+                self._graph = stream.end_capture()
         except Exception as error:  # whatever CuPy or the driver cannot do
-            # what broke the recording, and not that the end of it then failed too
-            cause = error.__context__ or error
             warnings.warn(
-                f"the step cannot be recorded as a CUDA graph ({cause}): it is launched kernel by "
+                f"the step cannot be recorded as a CUDA graph ({error}): it is launched kernel by "
                 "kernel, with the same results, and slower",
                 stacklevel=2,
             )

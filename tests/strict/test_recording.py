@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from standin import get_standin
+from standin import StrictStream, get_standin
 from test_engine_strict import CONFIGS, built, every_config, minibatch
 
 
@@ -51,8 +51,18 @@ def test_what_is_recorded_follows_the_arrays():
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_cannot_be_recorded_is_told_and_done():
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_what_cannot_be_recorded_is_told_and_done(spoilt, monkeypatch):
+    """Also where the recording, once spoilt, cannot even be ended: the cause is what is told."""
     ops = get_standin("float32")
+    end = StrictStream.end_capture
+
+    def refuse(stream):
+        end(stream)
+        raise RuntimeError("the capture was invalidated")
+
+    if spoilt:
+        monkeypatch.setattr(StrictStream, "end_capture", refuse)
     array, recordings = ops.zeros((3,)), {}
 
     def launch():
