@@ -34,10 +34,11 @@ class Params:
         self.names = tuple(self.shapes)
         sizes = [math.prod(shape) for shape in self.shapes.values()]
         self.flat = ops.shared((sum(sizes),))
-        self._views = {}
+        self._views, self._places = {}, {}
         offset = 0
         for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
-            self._views[name] = self.flat[offset : offset + size].reshape(shape)
+            self._places[name] = slice(offset, offset + size)
+            self._views[name] = self.flat[self._places[name]].reshape(shape)
             group, _, leaf = name.rpartition(".")
             if group not in self.__dict__:
                 setattr(self, group, SimpleNamespace())
@@ -49,6 +50,21 @@ class Params:
 
     def __len__(self):
         return len(self.names)
+
+    def stacked(self, *names):
+        """View matrices that lie one behind the other as one.
+
+        Parameters
+        ----------
+        *names : str
+            In the order of the flat vector, and with equally many columns.
+
+        Returns
+        -------
+        array (rows of all, columns)
+        """
+        whole = slice(self._places[names[0]].start, self._places[names[-1]].stop)
+        return self.flat[whole].reshape(-1, self.shapes[names[0]][1])
 
     def like(self):
         """Return zeros in the same layout."""

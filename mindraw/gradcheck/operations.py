@@ -226,6 +226,7 @@ AXIS = {"mu": "B N", "s2": "B", "pixels": "W"}
 FILTERS = {"mu": between(-1, 5), "s2": between(0.5, 3), "pixels": coordinates}
 #: Gates far from saturation, where 1 - g^2 has all its digits.
 WEIGHTS = {"W": between(-0.7, 0.7)}
+PICTURES = {"x": "B H*C W", "x_hat": "B H*C W"}
 INTENSITY = {"gamma": between(0.3, 3)}
 
 KERNELS = (
@@ -290,8 +291,15 @@ KERNELS = (
     ),
     Operation(
         "kernel glimpse read",
-        {"image": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
+        PICTURES | {"Fy": "B N H", "Fx": "B N W"},
         *both(pairs.GlimpseRead(pairs.GlimpseKernels())),
+        constants=("x",),
+    ),
+    Operation(
+        "kernel glimpse read, x alone",
+        {"x": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
+        *both(pairs.GlimpseRead(pairs.GlimpseKernels())),
+        constants=("x",),
     ),
     Operation(
         "kernel glimpse write",
@@ -359,8 +367,15 @@ LAYERS = (
     ),
     Operation(
         "glimpse read",
-        {"image": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
+        PICTURES | {"Fy": "B N H", "Fx": "B N W"},
         *both(pairs.GlimpseRead(glimpse)),
+        constants=("x",),
+    ),
+    Operation(
+        "glimpse read, x alone",
+        {"x": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
+        *both(pairs.GlimpseRead(glimpse)),
+        constants=("x",),
     ),
     Operation(
         "glimpse write",

@@ -262,27 +262,29 @@ def stroke_backward(ops, douts, w, gamma):
 
 
 class GlimpseRead:
-    """Reading a patch of an image: `nn.glimpse` or its kernel."""
+    """Reading a patch of x, and of x_hat where it is given: `nn.glimpse` or its kernel."""
 
     def __init__(self, layer):
         self.layer = layer
 
-    def run(self, ops, image, Fy, Fx):
-        (B, rows, W), (_, N, H) = image.shape, Fy.shape
-        C = rows // H
-        patch, half = unset(ops, B, N, C * N), unset(ops, B, N, C * W)
-        self.layer.read_forward(ops, patch, half, image, Fy, Fx)
+    def run(self, ops, x, Fy, Fx, x_hat=None):
+        (B, rows, W), (_, N, H) = x.shape, Fy.shape
+        C, P = rows // H, 1 if x_hat is None else 2
+        patch, half = unset(ops, B, P * N, C * N), unset(ops, B, P * N, C * W)
+        self.layer.read_forward(ops, patch, half, x, x_hat, Fy, Fx)
         return patch, half
 
     def forward(self, ops, **inputs):
         return {"patch": self.run(ops, **inputs)[0]}
 
-    def backward(self, ops, douts, image, Fy, Fx):
-        _, half = self.run(ops, image, Fy, Fx)
-        dimage, dFy, dFx = unset(ops, *image.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+    def backward(self, ops, douts, x, Fy, Fx, x_hat=None):
+        _, half = self.run(ops, x, Fy, Fx, x_hat)
+        dFy, dFx, dx_hat = unset(ops, *Fy.shape), unset(ops, *Fx.shape), None
         dhalf, dpatch = unset(ops, *half.shape), douts["patch"]
-        self.layer.read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
-        return {"image": dimage, "Fy": dFy, "Fx": dFx}
+        if x_hat is not None:
+            dx_hat = unset(ops, *x_hat.shape)
+        self.layer.read_backward(ops, dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx)
+        return {"Fy": dFy, "Fx": dFx} | ({} if x_hat is None else {"x_hat": dx_hat})
 
 
 class GlimpseWrite:

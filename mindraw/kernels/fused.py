@@ -274,14 +274,17 @@ def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
     )  # fmt: skip
 
 
-def read_forward(patch, half, image, Fy, Fx):
-    _products("read_forward", image, Fy, Fx, patch, half, image, Fy, Fx)
+def read_forward(patch, half, x, x_hat, Fy, Fx):
+    alone = x_hat is None  # and what stands for it is not touched
+    arrays = (patch, half, x, x if alone else x_hat, Fy, Fx)
+    _products("read_forward", x, Fy, Fx, *arrays, more=(1 if alone else 2,))
 
 
-def read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
-    wanted = dimage is not None
-    arrays = (dimage if wanted else dhalf, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
-    _products("read_backward", image, Fy, Fx, *arrays, more=(int(wanted),))
+def read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
+    alone = x_hat is None
+    given = (dpatch, half, x, x if alone else x_hat, Fy, Fx)
+    arrays = (dhalf if alone else dx_hat, dFy, dFx, dhalf, *given)
+    _products("read_backward", x, Fy, Fx, *arrays, more=(1 if alone else 2,))
 
 
 def write_forward(image, half, patch, Fy, Fx):

@@ -32,39 +32,46 @@ __device__ inline void product_tn(real *out, const real *A, const real *B, integ
     }
 }
 
-// out (n, m) = A B^T, with A (n, k) and B (m, k). One warp for each number, along both rows.
+// out (n, m) = A B^T, or out += A B^T, with A (n, k) and B (m, k). One warp for each number, along
+// both rows.
 __device__ inline void product_nt(real *out, const real *A, const real *B, integer n, integer k,
-                                  integer m)
+                                  integer m, bool add = false)
 {
     for (integer e = threadIdx.y; e < n * m; e += blockDim.y) {
         const real *row = A + e / m * k, *column = B + e % m * k;
         real sum = 0;
         for (integer j = threadIdx.x; j < k; j += 32) sum += row[j] * column[j];
         sum = warp_sum(sum);
-        if (threadIdx.x == 0) out[e] = sum;
+        if (threadIdx.x == 0) out[e] = add ? out[e] + sum : sum;
     }
 }
 
-// half = Fy image;  patch = half Fx^T.
-KERNEL read_forward(DENSE(patch), DENSE(half), CONST_DENSE(image), CONST_DENSE(Fy),
-                    CONST_DENSE(Fx), integer H, integer C, integer W, integer N)
+// half = [Fy x; Fy x_hat];  patch = half Fx^T. Of P = 1 pictures, x alone.
+KERNEL read_forward(DENSE(patch), DENSE(half), CONST_DENSE(x), CONST_DENSE(x_hat), CONST_DENSE(Fy),
+                    CONST_DENSE(Fx), integer P, integer H, integer C, integer W, integer N)
 {
-    product(OWN(half, N * C * W), OWN(Fy, N * H), OWN(image, H * C * W), N, H, C * W);
+    real *of_x = OWN(half, P * N * C * W), *of_x_hat = of_x + N * C * W;
+    product(of_x, OWN(Fy, N * H), OWN(x, H * C * W), N, H, C * W);
+    if (P == 2) product(of_x_hat, OWN(Fy, N * H), OWN(x_hat, H * C * W), N, H, C * W);
     __syncthreads();
-    product_nt(OWN(patch, N * C * N), OWN(half, N * C * W), OWN(Fx, N * W), N * C, W, N);
+    product_nt(OWN(patch, P * N * C * N), of_x, OWN(Fx, N * W), P * N * C, W, N);
 }
 
-// dFx = dpatch^T half;  dhalf = dpatch Fx;  dFy = dhalf image^T;  dimage = Fy^T dhalf if wanted.
-KERNEL read_backward(DENSE(dimage), DENSE(dFy), DENSE(dFx), DENSE(dhalf), CONST_DENSE(dpatch),
-                     CONST_DENSE(half), CONST_DENSE(image), CONST_DENSE(Fy), CONST_DENSE(Fx),
-                     integer wanted, integer H, integer C, integer W, integer N)
+// dFx = dpatch^T half;  dhalf = dpatch Fx;  dFy = dhalf [x; x_hat]^T;  dx_hat = Fy^T dhalf.
+KERNEL read_backward(DENSE(dx_hat), DENSE(dFy), DENSE(dFx), DENSE(dhalf), CONST_DENSE(dpatch),
+                     CONST_DENSE(half), CONST_DENSE(x), CONST_DENSE(x_hat), CONST_DENSE(Fy),
+                     CONST_DENSE(Fx), integer P, integer H, integer C, integer W, integer N)
 {
-    product_tn(OWN(dFx, N * W), OWN(dpatch, N * C * N), OWN(half, N * C * W), N, N * C, W);
-    product(OWN(dhalf, N * C * W), OWN(dpatch, N * C * N), OWN(Fx, N * W), N * C, N, W);
+    real *of_x = OWN(dhalf, P * N * C * W), *of_x_hat = of_x + N * C * W;
+    const real *drows = OWN(dpatch, P * N * C * N);
+    product_tn(OWN(dFx, N * W), drows, OWN(half, P * N * C * W), N, P * N * C, W);
+    product(of_x, drows, OWN(Fx, N * W), P * N * C, N, W);
     __syncthreads();
-    product_nt(OWN(dFy, N * H), OWN(dhalf, N * C * W), OWN(image, H * C * W), N, C * W, H);
-    if (wanted)
-        product_tn(OWN(dimage, H * C * W), OWN(Fy, N * H), OWN(dhalf, N * C * W), H, N, C * W);
+    product_nt(OWN(dFy, N * H), of_x, OWN(x, H * C * W), N, C * W, H);
+    if (P == 2) {
+        product_nt(OWN(dFy, N * H), of_x_hat, OWN(x_hat, H * C * W), N, C * W, H, true);
+        product_tn(OWN(dx_hat, H * C * W), OWN(Fy, N * H), of_x_hat, H, N, C * W);
+    }
 }
 
 // half = patch Fx;  image = Fy^T half.

@@ -572,45 +572,49 @@ def _below(array, C):
     return array.reshape(B, n * C, columns // C)
 
 
-def read_forward(patch, half, image, Fy, Fx):
-    """half = Fy image, patch = half Fx^T: what a pair of filterbanks sees (eq. 27).
+def read_forward(patch, half, x, x_hat, Fy, Fx):
+    """half = [Fy x; Fy x_hat], patch = half Fx^T: what a pair of filterbanks sees (eq. 27).
 
     Parameters
     ----------
-    patch : array (B, N, C*N)
+    patch : array (B, P*N, C*N)
+        Set to the patch of x above that of x_hat: P = 2; or to that of x alone, P = 1.
+    half : array (B, P*N, C*W)
         Set.
-    half : array (B, N, C*W)
-        Set.
-    image : array (B, H*C, W)
+    x : array (B, H*C, W)
+    x_hat : array (B, H*C, W) or None
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    C = _channels(image, Fy)
-    np.matmul(Fy, _beside(image, C), out=half)
+    C, N = _channels(x, Fy), Fy.shape[1]
+    np.matmul(Fy, _beside(x, C), out=half[:, :N])
+    if x_hat is not None:
+        np.matmul(Fy, _beside(x_hat, C), out=half[:, N:])
     np.matmul(_below(half, C), Fx.swapaxes(1, 2), out=_below(patch, C))
 
 
-def read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
-    """Undo `read_forward`.
+def read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
+    """Undo `read_forward`; x is given and has no gradient.
 
     Parameters
     ----------
-    dimage : array (B, H*C, W) or None
-        Set, where it is wanted.
+    dx_hat : array (B, H*C, W) or None
+        Set.
     dFy, dFx : array (B, N, H), (B, N, W)
         Set.
-    dhalf : array (B, N, C*W)
+    dhalf : array (B, P*N, C*W)
         Overwritten.
-    dpatch : array (B, N, C*N)
-    half, image, Fy, Fx : array
+    dpatch : array (B, P*N, C*N)
+    half, x, x_hat, Fy, Fx : array
     """
-    C = _channels(image, Fy)
+    C, N = _channels(x, Fy), Fy.shape[1]
     drows = _below(dpatch, C)
     np.matmul(drows.swapaxes(1, 2), _below(half, C), out=dFx)
     np.matmul(drows, Fx, out=_below(dhalf, C))
-    np.matmul(dhalf, _beside(image, C).swapaxes(1, 2), out=dFy)
-    if dimage is not None:
-        np.matmul(Fy.swapaxes(1, 2), dhalf, out=_beside(dimage, C))
+    np.matmul(dhalf[:, :N], _beside(x, C).swapaxes(1, 2), out=dFy)
+    if x_hat is not None:
+        dFy += np.matmul(dhalf[:, N:], _beside(x_hat, C).swapaxes(1, 2))
+        np.matmul(Fy.swapaxes(1, 2), dhalf[:, N:], out=_beside(dx_hat, C))
 
 
 def write_forward(image, half, patch, Fy, Fx):

@@ -54,8 +54,6 @@ def tape_shapes(config, R, B, threads, held):
         "losses": (2, B),
         "loss_shares": (threads, 2, B),
         "inputs": (R + h_enc + h_dec + z, (K + 1) * B),  # r; h_enc; h_dec; z
-        "du": (R + h_enc + h_dec, B),
-        "dv": (h_dec + z, B),
         "dgates_enc": (4 * h_enc, K * B),
         "dgates_dec": (4 * h_dec, K * B),
         "dq": (2 * z, K * B),
@@ -73,6 +71,8 @@ class Tape:
     u, v, h_enc, h_dec : array (features, K*B)
         Row and column ranges of ``inputs``: what the encoder and the decoder read at each
         step, and what they gave.
+    h_dec_all : array (h_dec, (K+1)*B)
+        h_dec, and in front of it that before the first step.
     """
 
     def __init__(self, config, canvas, ops, B, threads, segments):
@@ -89,12 +89,12 @@ class Tape:
             v=slice(R + h_enc, None),
             z=slice(R + h_enc + h_dec, None),
         )
-        now, after = slice(0, K * B), slice(B, (K + 1) * B)
+        now, later = slice(0, K * B), slice(B, (K + 1) * B)
         self.u = self.inputs[self.rows.u, now]
         self.v = self.inputs[self.rows.v, now]
-        self.h_enc = self.inputs[self.rows.h_enc, after]
-        self.h_dec = self.inputs[self.rows.h_dec, after]
-        self.h_dec_prev = self.inputs[self.rows.h_dec, now]
+        self.h_enc = self.inputs[self.rows.h_enc, later]
+        self.h_dec = self.inputs[self.rows.h_dec, later]
+        self.h_dec_all = self.inputs[self.rows.h_dec]
 
     def by_step(self, array):
         """View a (features, steps*B) array as (features, steps, B)."""
@@ -163,9 +163,20 @@ class Rows(Copies):
 class Columns(Copies):
     """The columns that a process owns of weights, for dx = W^T dy: transposed, in one piece."""
 
-    def add(self, name, array, own):
-        """Name the columns `own` of an array."""
-        setattr(self, name, self._copy(array[:, own].T).T)
+    def add(self, name, array, *parts):
+        """Name the columns of an array that some slices choose, one slice's behind another's."""
+        copy = self._ops.empty((sum(map(length, parts)), array.shape[0]))
+        start = 0
+        for part in parts:
+            stop = start + length(part)
+            self._copies.append((copy[start:stop], array[:, part].T))
+            start = stop
+        setattr(self, name, copy.T)
+
+
+def after(start, part):
+    """Move a slice from `split` behind what `start` others there are."""
+    return slice(start + part.start, start + part.stop)
 
 
 def length(part):
@@ -178,9 +189,13 @@ class Shard:
 
     Attributes
     ----------
+    part, parts : int
+        Which process, and of how many.
     units_enc, units_dec, latents, pixels, examples : slice
         Its own of each: units of the LSTMs, latent units, and, where reading and writing take
         them one by one, pixels or columns of the minibatch.
+    dv : array (own units of h_dec and own latent units, B)
+        The gradient at its own rows of v_t, which no other process takes.
     rows : Rows
         Of the parameters, for the products forward.
     columns : Columns
@@ -204,8 +219,7 @@ class Shard:
         enc, dec, lat, pixels = (split(n, threads)[k] for n in (h_enc, h_dec, z, config.D))
         self.units_enc, self.units_dec, self.latents, self.pixels = enc, dec, lat, pixels
         self.examples = split(B, threads, multiple=1)[k]
-        part_u = split(tape.du.shape[0], threads)[k]
-        part_v = split(tape.dv.shape[0], threads)[k]
+        self.part, self.parts = k, threads
         own_enc, own_dec, own_z = length(enc), length(dec), length(lat)
         shapes = {
             "gates_enc": (K, 4 * own_enc, B),
@@ -217,6 +231,7 @@ class Shard:
             "dh_dec": (own_dec, B),
             "dcell_enc": (own_enc, B),
             "dcell_dec": (own_dec, B),
+            "dv": (own_dec + own_z, B),
         }
         shapes |= canvas.shard_shapes(self)
         later = len(segments) - 1
@@ -240,19 +255,12 @@ class Shard:
         ):
             self.rows.add(name, array, n, own)
         self.columns = Columns(ops)
-        self.columns.add("W_u", p.encoder.W_u, part_u)
         self.columns.add("W_latent", p.latent.W, enc)
-        self.columns.add("W_v", p.decoder.W_v, part_v)
+        self.columns.add("W_v", p.decoder.W_v, dec, after(h_dec, lat))
         self.reconstruction, self.latent = tape.loss_shares[k, 0], tape.loss_shares[k, 1]
         self.dh_enc_initial = tape.dh_enc_initial[enc]
         self.dh_dec_initial = tape.dh_dec_initial[dec]
-        # what flows back into step t from step t + 1: this process's share of both products,
-        # and of what all of them give, the rows of its own units
-        self.du, self.dv = tape.du[part_u], tape.dv[part_v]
-        self.dh_enc_next = tape.du[tape.rows.h_enc][enc]
-        self.dh_dec_next_u = tape.du[tape.rows.h_dec][dec]
-        self.dh_dec_next_v = tape.dv[:h_dec][dec]
-        self.dz = tape.dv[h_dec:][lat]
+        self.dh_dec_next_v, self.dz = self.dv[:own_dec], self.dv[own_dec:]
 
         inputs, dgates_enc, dgates_dec, dq = map(
             tape.by_step, (tape.inputs, tape.dgates_enc, tape.dgates_dec, tape.dq)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..nn import filterbank, linear
+from ..nn import filterbank
 
 #: What there is of each axis.
 AXIS = ("F", "e", "dF", "mu", "dmu", "s2", "dlog_s2")
@@ -49,7 +49,7 @@ class Aim(NamedTuple):
         return np.array([[0.0], [0.0], *([each] for each in logs)])
 
 
-def shapes(name, T, b, H, W, C, N):
+def shapes(name, T, b, H, W, C, N, pictures=1):
     """Name and size the arrays of one attention for b examples.
 
     Parameters
@@ -58,6 +58,8 @@ def shapes(name, T, b, H, W, C, N):
         For instance "read".
     T, b, H, W, C, N : int
         Steps, examples, rows, columns and channels of the picture, side of the glimpse.
+    pictures : int
+        How many are seen through the same filters.
 
     Returns
     -------
@@ -65,7 +67,6 @@ def shapes(name, T, b, H, W, C, N):
     """
     both = b * N * (W + H)  # the filters along x, then those along y
     return {
-        f"{name}_p": (5, b),
         f"{name}_a": (T, 5, b),
         f"{name}_mu": (T, 2, b, N),
         f"{name}_F": (T, both),
@@ -74,14 +75,15 @@ def shapes(name, T, b, H, W, C, N):
         f"{name}_dF": (both,),
         f"{name}_dmu": (2, b, N),
         f"{name}_dlog_s2": (2, b),
-        f"{name}_dhalf": (b, N, C * W),
-        f"{name}_dpatch": (b, N, C * N),
+        f"{name}_dhalf": (b, pictures * N, C * W),
+        f"{name}_dpatch": (b, pictures * N, C * N),
     }
 
 
 def views(shard, name, t, grid):
     """Name the arrays of an attention at step t.
 
+    The shard also has the five numbers from which the filters are placed, as p, (5, b).
     The filters of both axes are one array where the picture is square, as if there were twice as
     many examples: `axes` lists one or two.
     """
@@ -116,26 +118,18 @@ def views(shard, name, t, grid):
     )  # fmt: skip
 
 
-def forward(ops, bank, h, W, bias, grid):
-    """Place the filters as h says, and build both filterbanks.
+def place(ops, bank, bias, grid):
+    """Place the filters as bank.p and a bias say, and build both filterbanks.
 
     Parameters
     ----------
     ops : Backend
     bank : types.SimpleNamespace
-        From `views`; set.
-    h : array (h, b)
-    W : array (5, h)
-        To gx~, gy~, log s2, log d~, log gamma.
+        From `views`; set. bank.p, (5, b), holds gx~, gy~, log s2, log d~, log gamma, less the bias,
+        and is overwritten.
     bias : array (5, 1)
     grid : mindraw.nn.filterbank.Grid
     """
-    linear.forward(ops, bank.p, h, W)
-    place(ops, bank, bias, grid)
-
-
-def place(ops, bank, bias, grid):
-    """Build both filterbanks from bank.p, which is overwritten, and the bias."""
     filterbank.place_forward(ops, bank.mu, bank.a, bank.p, bias, grid)
     ops.xp.copyto(bank.s2_axes, bank.s2)
     for axis in bank.axes:

@@ -4,9 +4,14 @@ The canvas and the images lie as (B, H, C, W), so that the filterbanks apply as 
 products (see `nn/glimpse.py`). What crosses to the rest of the model, the glimpse r, the
 stroke w and the attention parameters, lies features first, like everything there. A process
 owns some of the examples, which are the columns of what lies features first.
+
+Three maps take h_dec_t: to the stroke w_t, to where it goes, and to where the next glimpse is
+read. Their weights lie one behind the other, so that they are one product, forward, backward
+and for their gradient: with [w_t; attend_t; read_{t+1}], the *heads*.
 """
 
 from ..nn import bernoulli, filterbank, glimpse, linear, read
+from ..parallel import split
 from . import attention
 from .activations import length
 
@@ -24,30 +29,35 @@ class AttentiveCanvas:
 
     #: Parameters that say where to look.
     aiming = ("read.W", "read.b", "attend.W", "attend.b")
+    #: Those of the heads, as they lie.
+    weights, biases = ("write.W", "attend.W", "read.W"), ("write.b", "attend.b", "read.b")
 
     def __init__(self, config, ops, batch, segments):
         self.config, self.ops, self.batch, self.segments = config, ops, batch, segments
         H, W, C = config.H, config.W, config.C
         self.R = 2 * C * config.read_n**2
+        stroke = C * config.write_n**2
+        self.stroke, self.attend = slice(0, stroke), slice(stroke, stroke + 5)
+        self.look, self.heads = slice(stroke + 5, stroke + 10), stroke + 10
         self.read_grid = filterbank.Grid(ops, H, W, config.read_n)
         self.write_grid = filterbank.Grid(ops, H, W, config.write_n)
 
     def parameter_shapes(self):
         """Return the names and shapes of the parameters of reading and of writing."""
-        h_dec, stroke = self.config.h_dec, self.config.C * self.config.write_n**2
-        # each map of h_dec gives gx~, gy~, log s2, log d~, log gamma
-        reading = {"read.W": (5, h_dec), "read.b": (5, 1)}
-        return reading, {
-            "write.W": (stroke, h_dec),
-            "write.b": (stroke, 1),
-            "attend.W": (5, h_dec),
-            "attend.b": (5, 1),
-        }
+        h_dec, rows = self.config.h_dec, (self.stroke.stop, 5, 5)
+        # attend and read give gx~, gy~, log s2, log d~, log gamma
+        weights = {name: (n, h_dec) for name, n in zip(self.weights, rows, strict=True)}
+        return {}, weights | {name: (n, 1) for name, n in zip(self.biases, rows, strict=True)}
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""
-        K, stroke = self.segments.held, self.config.C * self.config.write_n**2
-        return {"dread": (5, K * B), "dattend": (5, K * B), "dw": (stroke, K * B)}
+        config, K = self.config, self.segments.held
+        # column block t of dheads: of w_{t-1}, of where it went, and of where r_t was read, which
+        # are what the heads made of h_dec_{t-1}; the first block has no stroke, and stays 0 there
+        return {
+            "dheads": (self.heads, (K + 1) * B),
+            "du": (self.R + config.h_enc + config.h_dec, B),
+        }
 
     def shard_shapes(self, shard):
         """Name and size one process's own arrays."""
@@ -62,21 +72,16 @@ class AttentiveCanvas:
             "dcanvas": (2, b, H * C, W),  # of c_t and c_{t-1}, in turns
             "update": (b, H * C, W),
             "x_hat": (K, b, H * C, W),
-            "w": (C * config.write_n**2, b),
+            "heads": (self.heads, b),
             "work_dec": (length(shard.units_dec), self.batch),
             "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
-        for name, N in (("read", config.read_n), ("write", config.write_n)):
-            shapes |= attention.shapes(name, K, b, H, W, C, N)
         N = config.read_n
-        shapes |= {
-            "read_half_x": (K, b, N, C * W),
-            "read_half_x_hat": (K, b, N, C * W),
-            "read_patch": (b, N, C * N),
-            "read_dF_x_hat": (b * N * (W + H),),
-        }
+        shapes |= attention.shapes("read", K, b, H, W, C, N, pictures=2)
+        shapes |= {"read_half": (K, b, 2 * N, C * W), "read_patch": (b, 2 * N, C * N)}
         N = config.write_n
+        shapes |= attention.shapes("write", K, b, H, W, C, N)
         shapes |= {"write_half": (K, b, N, C * W), "write_patch": (K, b, N, C * N)}
         if len(self.segments) > 1:
             shapes |= {"read_windows": (config.T, 5, b), "write_windows": (config.T, 5, b)}
@@ -86,8 +91,14 @@ class AttentiveCanvas:
         """Give a shard and its steps their views."""
         config, own = self.config, shard.examples
         H, W, C, b = config.H, config.W, config.C, length(own)
-        for name, group in (("W_read", p.read), ("W_write", p.write), ("W_attend", p.attend)):
-            shard.columns.add(name, group.W, shard.units_dec)
+        shard.W_heads = p.stacked(*self.weights)
+        shard.columns.add("W_heads", shard.W_heads, shard.units_dec)
+        part = split(tape.du.shape[0], shard.parts)[shard.part]
+        shard.columns.add("W_u", p.encoder.W_u, part)
+        shard.du = tape.du[part]
+        shard.dh_enc_next = tape.du[tape.rows.h_enc][shard.units_enc]
+        shard.dh_dec_next_u = tape.du[tape.rows.h_dec][shard.units_dec]
+        shard.read_p, shard.write_p = shard.heads[self.look], shard.heads[self.attend]
         shard.x_shared = tape.x[:, own]
         shard.reconstruction = shard.reconstruction[own]  # the other columns stay 0
         shard.dcanvas_initial = tape.dcanvas_initial[:, own]
@@ -95,8 +106,8 @@ class AttentiveCanvas:
         def pixels_first(array):  # (D, b) in the order (C, H, W), seen as (b, H, C, W)
             return array.reshape(C, H, W, b).transpose(3, 1, 0, 2)
 
-        def patches_first(array, N):  # (N*C*N, b) seen as (b, N, C*N)
-            return array.reshape(N, C * N, b).transpose(2, 0, 1)
+        def patches_first(array, rows):  # (rows*C*N, b) seen as (b, rows, C*N)
+            return array.reshape(rows, -1, b).transpose(2, 0, 1)
 
         shard.image_from, shard.image_to = pixels_first(shard.x), as_image(shard.image, C)
         shard.logits_from, shard.logits_to = as_image(shard.canvas, C), pixels_first(shard.logits)
@@ -105,35 +116,29 @@ class AttentiveCanvas:
         shard.dcanvas_first, shard.dcanvas_last = shard.dcanvas[0], shard.dcanvas[K % 2]
         shard.dcanvas_initial_image = as_image(shard.dcanvas_first, C)
         shard.dcanvas_final_image = as_image(shard.dcanvas[self.segments.last.length % 2], C)
-        N = config.read_n
-        shard.read_dFx_x_hat = shard.read_dF_x_hat[: b * N * W].reshape(b, N, W)
-        shard.read_dFy_x_hat = shard.read_dF_x_hat[b * N * W :].reshape(b, N, H)
+        shard.w = shard.heads[self.stroke]
         shard.w_patch = patches_first(shard.w, config.write_n)
-        half = self.R // 2
-        dr = tape.du[tape.rows.r][:, own]
-        shard.dr_x = patches_first(dr[:half], config.read_n)
-        shard.dr_x_hat = patches_first(dr[half:], config.read_n)
-        inputs, dread, dattend, dw = map(
-            tape.by_step, (tape.inputs, tape.dread, tape.dattend, tape.dw)
-        )
+        shard.dr = patches_first(tape.du[tape.rows.r][:, own], 2 * config.read_n)
+        inputs, dheads = tape.by_step(tape.inputs), tape.by_step(tape.dheads)
         r, h_dec = inputs[tape.rows.r][:, :, own], inputs[tape.rows.h_dec][:, :, own]
-        shard.dread_first_all = dread[:, 0]
-        shard.dread_beyond = dread[:, self.segments.last.length % K, own]
+        dw, dattend, dread = (
+            dheads[rows][:, :, own] for rows in (self.stroke, self.attend, self.look)
+        )
+        shard.dheads_first_all = dheads[:, 0]
+        shard.dread_first, shard.dread_last = dread[:, 0], dread[:, K]
+        shard.dread_beyond = dread[:, self.segments.last.length]
         shard.constant = shard.rows.b_enc
         if len(self.segments) == 1:
             shard.read_windows, shard.write_windows = shard.read_a, shard.write_a
         for t, s in enumerate(shard.steps):
-            s.r_x = patches_first(r[:half, t], config.read_n)
-            s.r_x_hat = patches_first(r[half:, t], config.read_n)
+            s.r = patches_first(r[:, t], 2 * config.read_n)
             s.h_dec_seen_prev, s.h_dec_seen = h_dec[:, t], h_dec[:, t + 1]
             s.x_hat = shard.x_hat[t]
-            s.half_x, s.half_x_hat = shard.read_half_x[t], shard.read_half_x_hat[t]
-            s.half, s.patch = shard.write_half[t], shard.write_patch[t]
-            s.dread, s.dattend = dread[:, t, own], dattend[:, t, own]
-            s.dw_all, s.dattend_all = dw[:, t], dattend[:, t]
-            s.dread_next_all = dread[:, (t + 1) % K]  # of a later segment: of its first step
+            s.read_half = shard.read_half[t]
+            s.write_half, s.patch = shard.write_half[t], shard.write_patch[t]
+            s.dread, s.dattend, s.dheads_all = dread[:, t], dattend[:, t + 1], dheads[:, t + 1]
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
-            s.dw_patch = patches_first(dw[:, t, own], config.write_n)
+            s.dw_patch = patches_first(dw[:, t + 1], config.write_n)
             s.read = attention.views(shard, "read", t, self.read_grid)
             s.write = attention.views(shard, "write", t, self.write_grid)
 
@@ -155,7 +160,7 @@ class AttentiveCanvas:
         """Hand the gradient at c_0 over, in the order of the pixels; the first glimpse's too."""
         self.ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
         self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
-        linear.backward(self.ops, shard.work_dec, shard.dread_first_all, shard.columns.W_read)
+        linear.backward(self.ops, shard.work_dec, shard.dheads_first_all, shard.columns.W_heads)
         shard.dh_dec_initial += shard.work_dec
 
     def note(self, shard, segment):
@@ -165,35 +170,30 @@ class AttentiveCanvas:
             self.ops.xp.copyto(shard.read_windows[steps], shard.read_a[: segment.length])
             self.ops.xp.copyto(shard.write_windows[steps], shard.write_a[: segment.length])
 
+    def aim(self, shard, s):
+        """Let h_dec before a segment's first step say where that reads."""
+        linear.forward(self.ops, shard.heads, s.h_dec_seen_prev, shard.W_heads)
+
     def read(self, shard, s, p):
         """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
         ops, bank = self.ops, s.read
-        attention.forward(ops, bank, s.h_dec_seen_prev, p.read.W, p.read.b, self.read_grid)
+        attention.place(ops, bank, p.read.b, self.read_grid)
         read.forward(ops, s.x_hat, shard.image, shard.canvas)
-        for image, half, r in (
-            (shard.image, s.half_x, s.r_x),
-            (s.x_hat, s.half_x_hat, s.r_x_hat),
-        ):
-            glimpse.read_forward(ops, shard.read_patch, half, image, bank.Fy, bank.Fx)
-            ops.kernels.intensity_forward(r, shard.read_patch, bank.gamma)
+        glimpse.read_forward(
+            ops, shard.read_patch, s.read_half, shard.image, s.x_hat, bank.Fy, bank.Fx
+        )
+        ops.kernels.intensity_forward(s.r, shard.read_patch, bank.gamma)
 
-    def read_backward(self, shard, s):
+    def read_backward(self, shard, s, meet):
         """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
         ops, bank = self.ops, s.read
+        meet()  # r_t
         shard.dlog_gamma.fill(0)
-        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr_x, s.r_x, bank.gamma)
+        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
-            ops, None, bank.dFy, bank.dFx, bank.dhalf,
-            bank.dpatch, s.half_x, shard.image, bank.Fy, bank.Fx,
+            ops, shard.update, bank.dFy, bank.dFx, bank.dhalf,
+            bank.dpatch, s.read_half, shard.image, s.x_hat, bank.Fy, bank.Fx,
         )  # fmt: skip
-        ops.kernels.intensity_backward(
-            bank.dpatch, shard.dlog_gamma, shard.dr_x_hat, s.r_x_hat, bank.gamma
-        )
-        glimpse.read_backward(
-            ops, shard.update, shard.read_dFy_x_hat, shard.read_dFx_x_hat, bank.dhalf,
-            bank.dpatch, s.half_x_hat, s.x_hat, bank.Fy, bank.Fx,
-        )  # fmt: skip
-        bank.dF += shard.read_dF_x_hat
         read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
         attention.place_backward(
             ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.read_grid
@@ -202,11 +202,11 @@ class AttentiveCanvas:
     def write(self, shard, s, p):
         """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
         ops, bank = self.ops, s.write
-        attention.forward(ops, bank, s.h_dec_seen, p.attend.W, p.attend.b, self.write_grid)
-        linear.forward(ops, shard.w, s.h_dec_seen, p.write.W)
+        linear.forward(ops, shard.heads, s.h_dec_seen, shard.W_heads)
+        attention.place(ops, bank, p.attend.b, self.write_grid)
         shard.w += p.write.b
         ops.kernels.stroke_forward(s.patch, shard.w_patch, bank.gamma)
-        glimpse.write_forward(ops, shard.update, s.half, s.patch, bank.Fy, bank.Fx)
+        glimpse.write_forward(ops, shard.update, s.write_half, s.patch, bank.Fy, bank.Fx)
         shard.canvas += shard.update
 
     def write_backward(self, shard, s):
@@ -215,7 +215,7 @@ class AttentiveCanvas:
         shard.dlog_gamma.fill(0)
         glimpse.write_backward(
             ops, bank.dpatch, bank.dFy, bank.dFx, bank.dhalf,
-            s.dcanvas, s.half, s.patch, bank.Fy, bank.Fx,
+            s.dcanvas, s.write_half, s.patch, bank.Fy, bank.Fx,
         )  # fmt: skip
         ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
         attention.place_backward(
@@ -224,12 +224,7 @@ class AttentiveCanvas:
 
     def decoder_backward(self, shard, s):
         """From the stroke, its place, and the place of the next glimpse, to dh_dec_t."""
-        ops, columns = self.ops, shard.columns
-        linear.backward(ops, shard.dh_dec, s.dw_all, columns.W_write)
-        linear.backward(ops, shard.work_dec, s.dattend_all, columns.W_attend)
-        shard.dh_dec += shard.work_dec
-        linear.backward(ops, shard.work_dec, s.dread_next_all, columns.W_read)
-        shard.dh_dec += shard.work_dec
+        linear.backward(self.ops, shard.dh_dec, s.dheads_all, shard.columns.W_heads)
 
     def _logits(self, shard):
         """Copy the canvas to the order of the pixels, features first."""
@@ -250,18 +245,20 @@ class AttentiveCanvas:
         bernoulli.backward(self.ops, shard.work, shard.logits, shard.x, scale)
         self.ops.xp.copyto(shard.dcanvas_final_image, shard.work_from)
 
-    def weight_gradients(self, tape, g):
+    def leave_backward(self, shard):
+        """Hand back what a segment's first step found for the last step of the one before it."""
+        self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+        self.ops.xp.copyto(shard.dread_last, shard.dread_first)
+
+    def weight_gradients(self, tape, g, segment):
         """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
-        products = [
-            (g.read.W, tape.dread, tape.h_dec_prev),
-            (g.write.W, tape.dw, tape.h_dec),
-            (g.attend.W, tape.dattend, tape.h_dec),
-        ]
-        return products, [
-            (g.encoder.b, tape.dgates_enc),
-            (g.read.b, tape.dread),
-            (g.write.b, tape.dw),
-            (g.attend.b, tape.dattend),
+        end = segment.length * tape.B
+        # the first block only once: the segment before has it as its last
+        columns = slice(tape.B if segment.number else 0, end + tape.B)
+        dheads, h_dec = tape.dheads[:, columns], tape.h_dec_all[:, columns]
+        return [(g.stacked(*self.weights), dheads, h_dec)], [
+            (g.encoder.b, tape.dgates_enc[:, :end]),
+            (g.stacked(*self.biases), dheads),
         ]
 
     def constant_gradients(self, tape, g):

@@ -164,6 +164,7 @@ class Shard:
         part = split(R + h, threads)[k]
         n, b = length(own), length(seen)
         shapes = attention.shapes("read", T, b, H, W, C, N) | {
+            "read_p": (5, b),
             "image": (b, H * C, W),
             "half": (T, b, N, C * W),
             "patch": (b, N, C * N),
@@ -462,11 +463,12 @@ class Classifier(Model):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
         ops, bank = self.ops, s.bank
         if s.aimed:
-            attention.forward(ops, bank, s.h_seen_prev, p.read.W, p.read.b, self.grid)
+            linear.forward(ops, bank.p, s.h_seen_prev, p.read.W)
+            attention.place(ops, bank, p.read.b, self.grid)
         else:
             bank.p.fill(0)
             attention.place(ops, bank, p.initial.glimpse, self.grid)
-        glimpse.read_forward(ops, shard.patch, s.half, shard.image, bank.Fy, bank.Fx)
+        glimpse.read_forward(ops, shard.patch, s.half, shard.image, None, bank.Fy, bank.Fx)
         ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
 
     def _read_backward(self, shard, s):
@@ -476,7 +478,7 @@ class Classifier(Model):
         ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
             ops, None, bank.dFy, bank.dFx, bank.dhalf,
-            bank.dpatch, s.half, shard.image, bank.Fy, bank.Fx,
+            bank.dpatch, s.half, shard.image, None, bank.Fy, bank.Fx,
         )  # fmt: skip
         attention.place_backward(ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.grid)
 

@@ -367,7 +367,7 @@ class Draw(Model):
             if segment is not self.segments.last:
                 self._enter_again(shard, segment)
                 self._steps_forward(shard, meet, segment, shard.latent_again)
-                self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+                self.canvas.leave_backward(shard)
             self._steps_backward(shard, meet, segment)
             meet()  # all that the weights' gradients take
             self._sum_weight_gradients(shard, segment)
@@ -409,6 +409,7 @@ class Draw(Model):
     def _steps_forward(self, shard, meet, segment, latent, show=False):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
         meet()  # h_enc and h_dec before the first of these steps
+        canvas.aim(shard, shard.steps[0])
         for t, s in enumerate(shard.steps[: segment.length], segment.start):
             canvas.read(shard, s, p)
             meet()  # r_t
@@ -444,7 +445,6 @@ class Draw(Model):
             )  # fmt: skip
             meet()  # the decoder's gates
             linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
-            meet()  # z_t
             gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, 1 / self.batch)
             meet()  # q_t
             linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
@@ -455,8 +455,7 @@ class Draw(Model):
             )  # fmt: skip
             meet()  # the encoder's gates
             linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
-            meet()  # r_t
-            canvas.read_backward(shard, s)
+            canvas.read_backward(shard, s, meet)
 
     def _loss_backward(self, shard):
         """dc_T; nothing flows back into the last step from beyond it."""
@@ -500,16 +499,15 @@ class Draw(Model):
             (g.latent.W, tape.dq, tape.h_enc),
         ]
         sums = [(g.decoder.b, tape.dgates_dec), (g.latent.b, tape.dq)]
-        for ours, more in zip((products, sums), self.canvas.weight_gradients(tape, g), strict=True):
-            ours.extend(more)
-        for length in {segment.length for segment in self.segments}:
-            columns = slice(0, length * tape.B)
+        for segment in self.segments:
+            columns = slice(0, segment.length * tape.B)
+            written, written_sums = self.canvas.weight_gradients(tape, g, segment)
             shares = self._share_gradients(
-                [(dW, dy[:, columns], x[:, columns]) for dW, dy, x in products],
-                [(db, dy[:, columns]) for db, dy in sums],
+                [(dW, dy[:, columns], x[:, columns]) for dW, dy, x in products] + written,
+                [(db, dy[:, columns]) for db, dy in sums] + written_sums,
             )
             for shard, share in zip(self.shards, shares, strict=True):
-                shard.weight_gradients[length] = share
+                shard.weight_gradients[segment] = share
         products, sums = self.canvas.constant_gradients(tape, g)
         if self.config.initial == "learned":
             sums += [
@@ -520,12 +518,12 @@ class Draw(Model):
         for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):
             shard.constant_gradients = share
             if len(self.segments) > 1:
-                largest = max(gradient.size for _, gradient, _ in shard.weight_gradients[length])
+                largest = max(gradient.size for _, gradient, _ in shard.weight_gradients[segment])
                 shard.more = self.ops.empty((largest,))
 
     def _sum_weight_gradients(self, shard, segment):
         """Set this process's share from the last segment; add those of the others."""
-        for function, gradient, arguments in shard.weight_gradients[segment.length]:
+        for function, gradient, arguments in shard.weight_gradients[segment]:
             if segment is self.segments.last:
                 function(self.ops, gradient, *arguments)
             else:

@@ -6,7 +6,7 @@ weights is computed once per minibatch, and joins the gates as their constant pa
 """
 
 from ..nn import bernoulli, linear, read, write
-from .activations import length, stacked
+from .activations import after, length, stacked
 
 
 class WholeCanvas:
@@ -44,6 +44,7 @@ class WholeCanvas:
         return {
             "canvas": (own, B),
             "work": (own, B),
+            "du": (own + length(shard.units_enc) + length(shard.units_dec), B),
             "constant": (4 * length(shard.units_enc), B),
         }
 
@@ -53,9 +54,13 @@ class WholeCanvas:
         shard.rows.add("W_x", p.encoder.W_x, h_enc, shard.units_enc)
         shard.rows.W_write, shard.rows.b_write = p.write.W[own], p.write.b[own]
         shard.columns.add("W_write", p.write.W, shard.units_dec)
+        D, enc, dec = self.config.D, shard.units_enc, shard.units_dec
+        shard.columns.add("W_u", p.encoder.W_u, own, after(D, enc), after(D + h_enc, dec))
+        pixels, units = length(own), length(own) + length(enc)
+        shard.dr, shard.dh_enc_next = shard.du[:pixels], shard.du[pixels:units]
+        shard.dh_dec_next_u = shard.du[units:]
         shard.x, shard.x_all = tape.x[own], tape.x
         shard.dconstant = stacked(tape.dconstant, h_enc, shard.units_enc)
-        shard.dr = tape.du[tape.rows.r][own]
         r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)
         shard.dcanvas_initial = tape.dcanvas_initial[own]
         shard.dcanvas_first, shard.dcanvas_last = dcanvas[own, 0], dcanvas[own, self.segments.held]
@@ -88,8 +93,11 @@ class WholeCanvas:
         """r_t = x - sigmoid(c_{t-1})."""
         read.forward(self.ops, s.r, shard.x, shard.canvas)
 
-    def read_backward(self, shard, s):
-        """From dr_t and dc_t to dc_{t-1}; the gates' gradient also counts for W_x x + b."""
+    def aim(self, shard, s):
+        """Nothing says where to look."""
+
+    def read_backward(self, shard, s, meet):
+        """From dr_t, at one's own pixels, and dc_t to dc_{t-1}; dgates also count for W_x x + b."""
         shard.dconstant += s.dgates_enc
         read.backward(self.ops, s.dcanvas_prev, shard.dr, s.dcanvas, s.r, shard.x)
 
@@ -118,10 +126,15 @@ class WholeCanvas:
         shard.dconstant.fill(0)
         bernoulli.backward(self.ops, shard.dcanvas_final, shard.canvas, shard.x, scale)
 
-    def weight_gradients(self, tape, g):
+    def leave_backward(self, shard):
+        """Hand dc back from a segment's first step to the last step of the segment before it."""
+        self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+
+    def weight_gradients(self, tape, g, segment):
         """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
-        dwritten = tape.dcanvas[:, tape.B :]
-        return [(g.write.W, dwritten, tape.h_dec)], [(g.write.b, dwritten)]
+        columns = slice(tape.B, tape.B + segment.length * tape.B)
+        dwritten = tape.dcanvas[:, columns]
+        return [(g.write.W, dwritten, tape.h_dec_all[:, columns])], [(g.write.b, dwritten)]
 
     def constant_gradients(self, tape, g):
         """List those of what is the same at every step; they follow once, after the time loop."""

@@ -6,47 +6,51 @@ and columns, and one the columns of all rows and channels:
     read:   half = Fy image,    patch = half Fx^T
     write:  half = patch Fx,    image = Fy^T half
 
+DRAW reads two pictures through one pair of filterbanks, x and the error image x_hat: then what is
+half filtered of both, and so both patches, lie one below the other, and share the second product.
+
 Each is the transpose of the other, so reading's backward pass writes and writing's reads. That Fy
 stands next to the image is faster: its product then has C W columns, and not N.
 All channels share one filterbank. An image is (B, H*C, W) or, in the same memory, (B, H, C*W); what
-is half filtered (B, N, C*W) or (B, N*C, W); and a patch (B, N, C*N) or (B, N*C, N). So all of them
-must be contiguous.
+is half filtered (B, N, C*W) or (B, N*C, W); and a patch (B, N, C*N) or (B, N*C, N), with 2 N for N
+where two pictures are read. So all of them must be contiguous.
 """
 
 
-def read_forward(ops, patch, half, image, Fy, Fx):
-    """patch = Fy image Fx^T.
+def read_forward(ops, patch, half, x, x_hat, Fy, Fx):
+    """patch = [Fy x Fx^T; Fy x_hat Fx^T], or the first of the two alone.
 
     Parameters
     ----------
     ops : Backend
-    patch : array (B, N, C*N)
-        Set.
-    half : array (B, N, C*W)
+    patch : array (B, P*N, C*N)
+        Set; P is 2, or 1 without x_hat.
+    half : array (B, P*N, C*W)
         Set; kept for `read_backward`.
-    image : array (B, H*C, W)
+    x : array (B, H*C, W)
+    x_hat : array (B, H*C, W) or None
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    ops.kernels.read_forward(patch, half, image, Fy, Fx)
+    ops.kernels.read_forward(patch, half, x, x_hat, Fy, Fx)
 
 
-def read_backward(ops, dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx):
-    """Undo `read_forward`.
+def read_backward(ops, dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
+    """Undo `read_forward`; x is given and has no gradient.
 
     Parameters
     ----------
     ops : Backend
-    dimage : array (B, H*C, W) or None
-        Set, where the image's gradient is wanted.
+    dx_hat : array (B, H*C, W) or None
+        Set; None without x_hat.
     dFy, dFx : array (B, N, H), (B, N, W)
         Set.
-    dhalf : array (B, N, C*W)
+    dhalf : array (B, P*N, C*W)
         Overwritten.
-    dpatch : array (B, N, C*N)
-    half, image, Fy, Fx : array
+    dpatch : array (B, P*N, C*N)
+    half, x, x_hat, Fy, Fx : array
     """
-    ops.kernels.read_backward(dimage, dFy, dFx, dhalf, dpatch, half, image, Fy, Fx)
+    ops.kernels.read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx)
 
 
 def write_forward(ops, image, half, patch, Fy, Fx):

@@ -129,7 +129,14 @@ class Checkpoint:
                 )
         parameters.load(np.concatenate([self.parameters[name].ravel() for name in theirs]))
         if optimizer is not None:
-            optimizer.load(self.m, self.v, self.step)
+            m, v = (self._in_order(moment, theirs) for moment in (self.m, self.v))
+            optimizer.load(m, v, self.step)
+
+    def _in_order(self, flat, names):
+        """Return a flat vector, which lies in the order of the parameters here, in another."""
+        ends = np.cumsum([array.size for array in self.parameters.values()])
+        parts = dict(zip(self.parameters, np.split(flat, ends[:-1]), strict=True))
+        return np.concatenate([parts[name] for name in names])
 
 
 def save(path, checkpoint):

@@ -123,7 +123,7 @@ def test_writing_is_the_transpose_of_reading():
     Fy, Fx = rng.random((B, N, H)), rng.random((B, N, W))
     image, patch = rng.random((B, H * C, W)), rng.random((B, N, C * N))
     read, half, written = ops.empty(patch.shape), ops.empty((B, N, C * W)), ops.empty(image.shape)
-    glimpse.read_forward(ops, read, half, image, Fy, Fx)
+    glimpse.read_forward(ops, read, half, image, None, Fy, Fx)
     glimpse.write_forward(ops, written, half, patch, Fy, Fx)
     np.testing.assert_allclose((read * patch).sum(), (image * written).sum(), rtol=1e-12)
     by_channel = np.einsum("bih,bhcw,bjw->bicj", Fy, image.reshape(B, H, C, W), Fx)

@@ -73,10 +73,11 @@ def filterbank(mu, s2, pixels):
     return {"F": torch.softmax(-distance, dim=2), "s2": s2}
 
 
-def glimpse_read(image, Fy, Fx):
-    (B, _, W), (_, N, H) = image.shape, Fy.shape
-    image = image.reshape(B, H, -1, W)
-    return {"patch": torch.einsum("bih,bhcw,bjw->bicj", Fy, image, Fx).reshape(B, N, -1)}
+def glimpse_read(x, Fy, Fx, x_hat=None):
+    (B, _, W), (_, N, H) = x.shape, Fy.shape
+    pictures = [picture.reshape(B, H, -1, W) for picture in (x, x_hat) if picture is not None]
+    patches = [torch.einsum("bih,bhcw,bjw->bicj", Fy, picture, Fx) for picture in pictures]
+    return {"patch": torch.cat([patch.reshape(B, N, -1) for patch in patches], dim=1)}
 
 
 def glimpse_write(patch, Fy, Fx):
@@ -98,6 +99,7 @@ PEERS = {
     "place": place,
     "filterbank": filterbank,
     "glimpse read": glimpse_read,
+    "glimpse read, x alone": glimpse_read,
     "glimpse write": glimpse_write,
 }
 

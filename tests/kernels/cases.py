@@ -150,17 +150,22 @@ def attention(name, m, B, N, A, C):
             "F": m.dense(B, N, A), "e": m.dense(B, N, A), "s2": m.positive(B), "pixels": pixels,
         }, ["dmu", "dlog_s2"]  # fmt: skip
     banks = {"Fy": m.dense(B, N, A + 2), "Fx": m.dense(B, N, A)}
-    patch, half, image = m.dense(B, N, K), m.dense(B, N, C * A), m.dense(B, (A + 2) * C, A)
-    if name == "read_forward":
-        return {"patch": patch, "half": half, "image": image} | banks, ["patch", "half"]
+    image, dbanks = (B, (A + 2) * C, A), {f"d{key}": m.dense(*a.shape) for key, a in banks.items()}
+    if name.startswith("read"):
+        P = 1 if name.endswith("alone") else 2
+        patch, half = m.dense(B, P * N, K), m.dense(B, P * N, C * A)
+        pictures = {"x": m.dense(*image), "x_hat": m.dense(*image) if P == 2 else None}
+    if name.startswith("read_forward"):
+        return {"patch": patch, "half": half} | pictures | banks, ["patch", "half"]
+    if name.startswith("read_backward"):
+        dx_hat = {"dx_hat": m.dense(*image) if P == 2 else None}
+        dbanks["dhalf"] = m.dense(*half.shape)
+        given = {"dpatch": patch, "half": half} | pictures
+        return dx_hat | dbanks | given | banks, [*(dx_hat if P == 2 else ()), *dbanks]
+    patch, half, image = m.dense(B, N, K), m.dense(B, N, C * A), m.dense(*image)
+    dbanks["dhalf"] = m.dense(*half.shape)
     if name == "write_forward":
         return {"image": image, "half": half, "patch": patch} | banks, ["image", "half"]
-    dbanks = {f"d{key}": m.dense(*bank.shape) for key, bank in banks.items()}
-    dbanks["dhalf"] = m.dense(*half.shape)
-    if name == "read_backward":
-        given = {"dpatch": patch, "half": half, "image": image}
-        dimage = m.dense(*image.shape)
-        return {"dimage": dimage} | dbanks | given | banks, ["dimage", *dbanks]
     if name == "write_backward":
         given = {"dimage": image, "half": half, "patch": patch}
         dpatch = m.dense(*patch.shape)
@@ -181,7 +186,8 @@ def attention(name, m, B, N, A, C):
 ATTENTION = (
     "place_forward", "place_backward", "filterbank_forward", "filterbank_backward",
     "intensity_forward", "intensity_backward", "stroke_forward", "stroke_backward",
-    "read_forward", "read_backward", "write_forward", "write_backward",
+    "read_forward", "read_forward_alone", "read_backward", "read_backward_alone",
+    "write_forward", "write_backward",
 )  # fmt: skip
 
 

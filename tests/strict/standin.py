@@ -281,13 +281,13 @@ def strict_kernels():
 
     def wrap(function):
         def kernel(*arguments):
-            given = arguments
-            if function is reference.read_backward and arguments[0] is None:  # it may be
-                given = arguments[1:]
-            counts = next(a._counts for a in given if isinstance(a, StrictArray))
-            numbers = unwrap(given)
-            missing = [None] * (len(arguments) - len(given))
-            counts.launch(lambda: function(*missing, *numbers))
+            counts = next(a._counts for a in arguments if isinstance(a, StrictArray))
+            # None only where nothing is to be read or written: without an error image
+            may_lack = function in (reference.read_forward, reference.read_backward)
+            lacks = [may_lack and argument is None for argument in arguments]
+            given = iter(unwrap(a for a, lack in zip(arguments, lacks, strict=True) if not lack))
+            numbers = [None if lack else next(given) for lack in lacks]
+            counts.launch(lambda: function(*numbers))
 
         return kernel
 

@@ -178,6 +178,26 @@ def test_it_loads_whatever_the_precision_of_the_backend(toy, dtype):
     assert np.array_equal(toy.optimizer.m, m) and toy.optimizer.count == 9
 
 
+def test_in_whatever_order_a_file_holds_them_moments_follow_their_parameters(toy):
+    toy.train(9)
+    model, adam, path = toy.task.model, toy.optimizer, toy.run.checkpoint
+    trained, m, v = model.parameters.flat.copy(), adam.m.copy(), adam.v.copy()
+    names = model.parameters.names[::-1]
+
+    def turned(flat):
+        parts = model.parameters.like()
+        parts.load(flat)
+        return np.concatenate([parts[name].ravel() for name in names])
+
+    found = load(path)
+    parameters = {name: found.parameters[name] for name in names}
+    found = dataclasses.replace(found, parameters=parameters, m=turned(m), v=turned(v))
+    toy.build(seed=8)
+    found.restore(path, toy.task.model.parameters, toy.optimizer)
+    assert np.array_equal(toy.task.model.parameters.flat, trained)
+    assert np.array_equal(toy.optimizer.m, m) and np.array_equal(toy.optimizer.v, v)
+
+
 def test_foreign_parameters_are_refused_by_name(toy):
     toy.build()
     with pytest.raises(MindrawError, match=r"c\.h5 holds the parameter encoder\.W as \(2, 3\)"):
