@@ -446,13 +446,20 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     np.copyto(dp[4], dlog_gamma)
 
 
+def _lines(y, level, slope, axis):
+    """y[b, i, a] = level + slope a, as a product: broadcast, short rows take twice as long."""
+    both = np.empty((*y.shape[:2], 2), y.dtype)
+    both[..., 0], both[..., 1] = level, slope
+    np.matmul(both.reshape(-1, 2), axis, out=y.reshape(-1, y.shape[2]))
+
+
 def filterbank_forward(F, e, mu, s2, pixels):
     """F[i, a] = exp(e)/sum_a exp(e), e = (a* - a)(a + a* - 2 mu)/(2 s2) (eqs. 25 and 26).
 
     Parameters
     ----------
     F, e : array (B, N, A)
-        Set.
+        Set. Contiguous.
     mu : array (B, N)
     s2 : array (B,)
     pixels : array (A,)
@@ -461,9 +468,9 @@ def filterbank_forward(F, e, mu, s2, pixels):
         return
     nearest = np.clip(np.rint(mu.real), 0, pixels.size - 1)
     half_precision = (0.5 / s2)[:, None]
-    scaled, shift = half_precision * pixels, half_precision * (nearest - 2 * mu)
-    np.subtract(nearest[:, :, None], pixels, out=e)
-    np.add(scaled[:, None], shift[:, :, None], out=F)
+    axis = np.stack([np.ones_like(pixels), pixels])
+    _lines(e, nearest, -1, axis)
+    _lines(F, half_precision * (nearest - 2 * mu), half_precision, axis)
     e *= F
     np.exp(e, out=F)
     F *= (1 / np.einsum("bna->bn", F))[:, :, None]  # a third of the time of a sum over axis 2

@@ -1,5 +1,6 @@
 """Every operation of the engine, at its own sample, at drawn shapes and at the corners."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -219,8 +220,8 @@ class Apart(Backend):
         return out
 
 
-#: A glimpse sees its intermediate result in two shapes, so this must lie in one piece.
-IN_ONE_PIECE = {each.name for each in OPERATIONS if "glimpse" in each.name}
+#: What is seen in two shapes must lie in one piece: filters, and what is half filtered.
+IN_ONE_PIECE = {each.name for each in OPERATIONS if re.search("glimpse|filterbank", each.name)}
 
 
 @pytest.mark.parametrize(
