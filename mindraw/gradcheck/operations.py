@@ -221,7 +221,7 @@ LSTM_KERNEL = (pairs.lstm_kernel_forward, pairs.lstm_kernel_backward)
 LSTM = (pairs.lstm_forward, pairs.lstm_backward)
 CANVAS = {"canvas": "D B", "x": "D B"}
 PIXELS = {"x": between(0, 1)}
-AXIS = {"mu": "B N", "s2": "B", "pixels": "W"}
+AXES = {"mu": "2 B N", "s2": "B", "pixels": "W"}
 #: Filters on the image and beside it.
 FILTERS = {"mu": between(-1, 5), "s2": between(0.5, 3), "pixels": coordinates}
 #: Gates far from saturation, where 1 - g^2 has all its digits.
@@ -270,7 +270,7 @@ KERNELS = (
     ),
     Operation(
         "kernel filterbank",
-        AXIS,
+        AXES,
         *both(pairs.Filterbank(pairs.Kernel("filterbank"))),
         constants=("pixels",),
         draws=FILTERS,
@@ -284,7 +284,7 @@ KERNELS = (
     ),
     Operation(
         "kernel stroke",
-        {"w": "B N C*N", "gamma": "B"},
+        {"w": "B N C*N", "b": "N*C*N 1", "gamma": "B"},
         pairs.stroke_forward,
         pairs.stroke_backward,
         draws=INTENSITY,
@@ -303,7 +303,7 @@ KERNELS = (
     ),
     Operation(
         "kernel glimpse write",
-        {"patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
+        {"image": "B H*C W", "patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
         *both(pairs.GlimpseWrite(pairs.GlimpseKernels())),
     ),
 )
@@ -313,6 +313,12 @@ LAYERS = (
         {"x": "n B", "W": "m n", "b": "m 1"},
         pairs.linear_forward,
         pairs.linear_backward,
+    ),
+    Operation(
+        "constant, three steps",
+        {"x": "n 3*B", "c": "n B"},
+        pairs.constant_forward,
+        pairs.constant_backward,
     ),
     Operation(
         "lstm",
@@ -360,7 +366,7 @@ LAYERS = (
     ),
     Operation(
         "filterbank",
-        AXIS,
+        AXES,
         *both(pairs.Filterbank(filterbank)),
         constants=("pixels",),
         draws=FILTERS,
@@ -379,7 +385,7 @@ LAYERS = (
     ),
     Operation(
         "glimpse write",
-        {"patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
+        {"image": "B H*C W", "patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
         *both(pairs.GlimpseWrite(glimpse)),
     ),
 )

@@ -57,6 +57,21 @@ def linear_backward(ops, douts, x, W, b):
     return {"x": dx, "W": dW, "b": db}
 
 
+def constant_forward(ops, x, c):
+    (n, columns), B = x.shape, c.shape[1]
+    y = unset(ops, n, columns)
+    y[...] = x
+    for start in range(0, columns, B or 1):
+        y[:, start : start + B] += c
+    return {"y": y}
+
+
+def constant_backward(ops, douts, x, c):
+    dc = unset(ops, *c.shape)
+    linear.constant_gradient(ops, dc, douts["y"])
+    return {"x": douts["y"], "c": dc}
+
+
 # ---------------------------------------------------------------- LSTM
 
 
@@ -74,8 +89,17 @@ def lstm_kernel_forward(ops, **inputs):
 def lstm_kernel_backward(ops, douts, a, constant, cell_prev):
     _, cell, gates = run_lstm_kernel(ops, a, constant, cell_prev)
     dgates, dcell = unset(ops, *a.shape), douts["cell"]
-    ops.kernels.lstm_backward(dgates, dcell, gates, douts["h"], cell, cell_prev)
+    flows = in_three(ops, douts["h"])
+    ops.kernels.lstm_backward(dgates, dcell, gates, *flows, cell, cell_prev)
     return {"a": dgates, "constant": at_constant(ops, dgates, constant), "cell_prev": dcell}
+
+
+def in_three(ops, dh):
+    """Return three arrays of which dh is the sum: what flows into h from three places."""
+    parts = [unset(ops, *dh.shape) for _ in range(3)]
+    for part, share in zip(parts, (0.5, -0.25, 0.75), strict=True):
+        part[...] = dh * share
+    return parts
 
 
 def run_lstm(ops, u, W, constant, cell_prev):
@@ -94,7 +118,7 @@ def lstm_backward(ops, douts, u, W, constant, cell_prev):
     _, cell, gates = run_lstm(ops, u, W, constant, cell_prev)
     du, dgates, dW = unset(ops, *u.shape), unset(ops, *gates.shape), unset(ops, *W.shape)
     dcell = douts["cell"]
-    lstm.backward(ops, dgates, dcell, gates, douts["h"], cell, cell_prev)
+    lstm.backward(ops, dgates, dcell, gates, *in_three(ops, douts["h"]), cell, cell_prev)
     linear.backward(ops, du, dgates, W)
     linear.weight_gradient(ops, dW, dgates, u)
     dconstant = at_constant(ops, dgates, constant)
@@ -208,14 +232,15 @@ def place_forward(ops, **inputs):
 def place_backward(ops, douts, p, b, centre, stride, offsets):
     _, a, grid = run_place(ops, p, b, centre, stride, offsets)
     dp, db = unset(ops, *p.shape), unset(ops, *b.shape)
-    dlog_s2, dlog_gamma = douts["s2"] * a[2], douts["gamma"] * a[4]
+    dlog_s2, dlog_gamma = unset(ops, 2, p.shape[1]), douts["gamma"] * a[4]
+    dlog_s2[0], dlog_s2[1] = douts["s2"] * a[2] * 0.25, douts["s2"] * a[2] * 0.75
     filterbank.place_backward(ops, dp, douts["mu"], dlog_s2, dlog_gamma, a, grid)
     linear.bias_gradient(ops, db, dp)
     return {"p": dp, "b": db}
 
 
 class Filterbank:
-    """The filters of one axis: `nn.filterbank` or its kernel."""
+    """The filters of both axes: `nn.filterbank` or its kernel."""
 
     def __init__(self, layer):
         self.layer = layer
@@ -230,9 +255,9 @@ class Filterbank:
 
     def backward(self, ops, douts, mu, s2, pixels):
         F, e = self.run(ops, mu, s2, pixels)
-        dmu, dlog_s2 = unset(ops, *mu.shape), douts["s2"] * s2
+        dmu, dlog_s2 = unset(ops, *mu.shape), unset(ops, *mu.shape[:2])
         self.layer.backward(ops, dmu, dlog_s2, douts["F"], F, e, s2, pixels)
-        return {"mu": dmu, "s2": dlog_s2 / s2}
+        return {"mu": dmu, "s2": douts["s2"] + dlog_s2.sum(axis=0) / s2}
 
 
 def intensity_forward(ops, patch, gamma):
@@ -243,22 +268,23 @@ def intensity_forward(ops, patch, gamma):
 
 def intensity_backward(ops, douts, patch, gamma):
     r = intensity_forward(ops, patch, gamma)["r"]
-    dpatch, dlog_gamma = unset(ops, *patch.shape), douts["gamma"] * gamma
+    dpatch, dlog_gamma = unset(ops, *patch.shape), unset(ops, *gamma.shape)
     ops.kernels.intensity_backward(dpatch, dlog_gamma, douts["r"], r, gamma)
-    return {"patch": dpatch, "gamma": dlog_gamma / gamma}
+    return {"patch": dpatch, "gamma": douts["gamma"] + dlog_gamma / gamma}
 
 
-def stroke_forward(ops, w, gamma):
+def stroke_forward(ops, w, b, gamma):
     patch = unset(ops, *w.shape)
-    ops.kernels.stroke_forward(patch, w, gamma)
+    ops.kernels.stroke_forward(patch, w, b, gamma)
     return {"patch": patch, "gamma": gamma}
 
 
-def stroke_backward(ops, douts, w, gamma):
-    patch = stroke_forward(ops, w, gamma)["patch"]
-    dw, dlog_gamma = unset(ops, *w.shape), douts["gamma"] * gamma
+def stroke_backward(ops, douts, w, b, gamma):
+    patch = stroke_forward(ops, w, b, gamma)["patch"]
+    dw, dlog_gamma = unset(ops, *w.shape), unset(ops, *gamma.shape)
     ops.kernels.stroke_backward(dw, dlog_gamma, douts["patch"], patch, gamma)
-    return {"w": dw, "gamma": dlog_gamma / gamma}
+    db = dw.sum(axis=0).reshape(*b.shape)
+    return {"w": dw, "b": db, "gamma": douts["gamma"] + dlog_gamma / gamma}
 
 
 class GlimpseRead:
@@ -288,27 +314,26 @@ class GlimpseRead:
 
 
 class GlimpseWrite:
-    """Writing a patch into an image: `nn.glimpse` or its kernel."""
+    """Writing a patch onto an image: `nn.glimpse` or its kernel."""
 
     def __init__(self, layer):
         self.layer = layer
 
-    def run(self, ops, patch, Fy, Fx):
-        (B, N, columns), H, W = patch.shape, Fy.shape[2], Fx.shape[2]
-        C = columns // N
-        image, half = unset(ops, B, H * C, W), unset(ops, B, N, C * W)
-        self.layer.write_forward(ops, image, half, patch, Fy, Fx)
+    def run(self, ops, image, patch, Fy, Fx):
+        (B, rows, W), (_, N, H) = image.shape, Fy.shape
+        half = unset(ops, B, N, rows // H * W)
+        self.layer.write_forward(ops, image, unset(ops, *image.shape), half, patch, Fy, Fx)
         return image, half
 
     def forward(self, ops, **inputs):
         return {"image": self.run(ops, **inputs)[0]}
 
-    def backward(self, ops, douts, patch, Fy, Fx):
-        _, half = self.run(ops, patch, Fy, Fx)
+    def backward(self, ops, douts, image, patch, Fy, Fx):
+        _, half = self.run(ops, image, patch, Fy, Fx)
         dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
         dhalf, dimage = unset(ops, *half.shape), douts["image"]
         self.layer.write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)
-        return {"patch": dpatch, "Fy": dFy, "Fx": dFx}
+        return {"image": dimage, "patch": dpatch, "Fy": dFy, "Fx": dFx}
 
 
 # ---------------------------------------------------------------- reconstruction loss

@@ -8,6 +8,13 @@ KERNEL sigmoid(real *y, integer y_row, const real *x, integer x_row, integer n, 
     AT(y, j, b) = sigma(AT(x, j, b));
 }
 
+// y += x + b, one b for each row.
+KERNEL add_with_bias(ROWS(y), CONST_ROWS(x), CONST_DENSE(bias), integer n, integer B)
+{
+    EACH(j, n, b, B)
+    AT(y, j, b) += AT(x, j, b) + bias[j];
+}
+
 // x_hat = x - sigma(canvas).
 KERNEL error_image_forward(ROWS(x_hat), CONST_ROWS(x), CONST_ROWS(canvas), integer n, integer B)
 {

@@ -35,18 +35,19 @@ KERNEL place_backward(ROWS(dp), CONST_DENSE(dmu), CONST_DENSE(dlog_s2), CONST_DE
     }
     AT(dp, 0, b) = dgx * centre[0];
     AT(dp, 1, b) = dgy * centre[1];
-    AT(dp, 2, b) = dlog_s2[b];
+    AT(dp, 2, b) = dlog_s2[b] + dlog_s2[B + b];
     AT(dp, 3, b) = dd * AT(a, 3, b);
     AT(dp, 4, b) = dlog_gamma[b];
 }
 
-// F[i, a] = exp(e)/sum_a exp(e), e = (a* - a)(a + a* - 2 mu)/(2 s2). One warp for each filter.
+// F[i, a] = exp(e)/sum_a exp(e), e = (a* - a)(a + a* - 2 mu)/(2 s2). One warp for each filter, of
+// one axis or of both.
 KERNEL filterbank_forward(DENSE(F), DENSE(e), CONST_DENSE(mu), CONST_DENSE(s2),
-                          CONST_DENSE(pixels), integer B, integer N, integer A)
+                          CONST_DENSE(pixels), integer axes, integer B, integer N, integer A)
 {
     const integer row = integer(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= B * N) return;  // a whole warp leaves
-    const real m = mu[row], width = real(0.5) / s2[row / N];
+    if (row >= axes * B * N) return;  // a whole warp leaves
+    const real m = mu[row], width = real(0.5) / s2[row / N % B];
     const real nearest = fmin(fmax(rint(m), real(0)), real(A - 1));
     real sum = 0;
     for (integer a = threadIdx.x; a < A; a += 32) {
@@ -59,11 +60,11 @@ KERNEL filterbank_forward(DENSE(F), DENSE(e), CONST_DENSE(mu), CONST_DENSE(s2),
     for (integer a = threadIdx.x; a < A; a += 32) F[row * A + a] /= sum;
 }
 
-// de = F (dF - sum_a F dF);  dmu = sum_a de a / s2;  dlog s2 -= sum_{i, a} de e.
-// One block for each example, one warp for each filter in turn.
+// de = F (dF - sum_a F dF);  dmu = sum_a de a / s2;  dlog s2 = -sum_{i, a} de e.
+// One block for each example and axis, one warp for each filter in turn.
 KERNEL filterbank_backward(DENSE(dmu), DENSE(dlog_s2), CONST_DENSE(dF), CONST_DENSE(F),
-                           CONST_DENSE(e), CONST_DENSE(s2), CONST_DENSE(pixels), integer N,
-                           integer A)
+                           CONST_DENSE(e), CONST_DENSE(s2), CONST_DENSE(pixels), integer B,
+                           integer N, integer A)
 {
     __shared__ real warps[MOST_THREADS / 32];
     const integer b = blockIdx.x;
@@ -79,7 +80,7 @@ KERNEL filterbank_backward(DENSE(dmu), DENSE(dlog_s2), CONST_DENSE(dF), CONST_DE
             dwidth += de * e[row + a];
         }
         moment = warp_sum(moment);
-        if (threadIdx.x == 0) dmu[b * N + i] = moment / s2[b];
+        if (threadIdx.x == 0) dmu[b * N + i] = moment / s2[b % B];
     }
     dwidth = warp_sum(dwidth);
     if (threadIdx.x == 0) warps[threadIdx.y] = dwidth;
@@ -87,5 +88,5 @@ KERNEL filterbank_backward(DENSE(dmu), DENSE(dlog_s2), CONST_DENSE(dF), CONST_DE
     if (threadIdx.x > 0 || threadIdx.y > 0) return;
     real sum = 0;
     for (unsigned y = 0; y < blockDim.y; ++y) sum += warps[y];
-    dlog_s2[b] -= sum;
+    dlog_s2[b] = -sum;
 }

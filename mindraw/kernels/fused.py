@@ -155,9 +155,11 @@ def lstm_forward(h, cell, gates, constant, cell_prev):
     )  # fmt: skip
 
 
-def lstm_backward(dgates, dcell, gates, dh, cell, cell_prev):
-    arrays = _rows(dgates, dcell, gates, dh, cell, cell_prev)
-    _elements("lstm_backward", *dcell.shape, *arrays)
+def lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
+    u, v = (dh if more is None else more for more in (dh_u, dh_v))  # a place for what is not there
+    arrays = _rows(dgates, dcell, gates, dh, u, v, cell, cell_prev)
+    there = (int(dh_u is not None), int(dh_v is not None))
+    _elements("lstm_backward", *dcell.shape, *arrays, *there)
 
 
 def gaussian_forward(z, latent, q, bias, eps):
@@ -178,6 +180,10 @@ def error_image_forward(x_hat, x, canvas):
 def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
     arrays = _rows(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
     _elements("error_image_backward", *_size(x), *arrays)
+
+
+def add_with_bias(y, x, b):
+    _elements("add_with_bias", *y.shape, *_rows(y, x), *_dense(b))
 
 
 def bernoulli_forward(loss, work, logits, x):
@@ -202,6 +208,11 @@ def row_sums(sums, a):
     n, B = a.shape
     arrays = (*_dense(sums), *_rows(a))
     _launch("row_sums", (_blocks(n, FILTERS[1]),), FILTERS, *arrays, n, B)
+
+
+def step_sums(sums, a):
+    n, B = sums.shape
+    _elements("step_sums", n, B, *_rows(sums, a), a.shape[1] // B if B else 0)
 
 
 def gradient_norm(state, gradient, count):
@@ -237,15 +248,15 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
 
 
 def filterbank_forward(F, e, mu, s2, pixels):
-    B, N, A = F.shape
-    grid = (_blocks(B * N, FILTERS[1]) if A else 0,)
-    _launch("filterbank_forward", grid, FILTERS, *_dense(F, e, mu, s2, pixels), B, N, A)
+    axes, B, N, A = F.shape
+    grid = (_blocks(axes * B * N, FILTERS[1]) if A else 0,)
+    _launch("filterbank_forward", grid, FILTERS, *_dense(F, e, mu, s2, pixels), axes, B, N, A)
 
 
 def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
-    B, N, A = F.shape
+    axes, B, N, A = F.shape
     arrays = _dense(dmu, dlog_s2, dF, F, e, s2, pixels)
-    _launch("filterbank_backward", (B,), FILTERS, *arrays, N, A)
+    _launch("filterbank_backward", (axes * B,), FILTERS, *arrays, B, N, A)
 
 
 def intensity_forward(r, patch, gamma):
@@ -261,9 +272,9 @@ def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
     )  # fmt: skip
 
 
-def stroke_forward(patch, w, gamma):
+def stroke_forward(patch, w, bias, gamma):
     B, N, K = patch.shape
-    _elements("stroke_forward", N * K, B, *_patches(patch, w), *_dense(gamma))
+    _elements("stroke_forward", N * K, B, *_patches(patch, w), *_dense(bias, gamma))
 
 
 def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
@@ -287,7 +298,7 @@ def read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
     _products("read_backward", x, Fy, Fx, *arrays, more=(1 if alone else 2,))
 
 
-def write_forward(image, half, patch, Fy, Fx):
+def write_forward(image, work, half, patch, Fy, Fx):
     _products("write_forward", image, Fy, Fx, image, half, patch, Fy, Fx)
 
 

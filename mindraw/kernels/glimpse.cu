@@ -14,7 +14,7 @@ KERNEL intensity_forward(PATCH(r), CONST_PATCH(patch), CONST_DENSE(gamma), integ
     OF(r, b, k) = OF(patch, b, k) * gamma[b];
 }
 
-// dpatch = gamma dr;  dlog gamma += sum_k dr r.
+// dpatch = gamma dr;  dlog gamma = sum_k dr r.
 KERNEL intensity_backward(PATCH(dpatch), DENSE(dlog_gamma), CONST_PATCH(dr), CONST_PATCH(r),
                           CONST_DENSE(gamma), integer M, integer B)
 {
@@ -25,17 +25,18 @@ KERNEL intensity_backward(PATCH(dpatch), DENSE(dlog_gamma), CONST_PATCH(dr), CON
         OF(dpatch, b, k) = OF(dr, b, k) * gamma[b];
     }
     sum = sum_over_y(sum);
-    if (b < B && threadIdx.y == 0) dlog_gamma[b] += sum;
+    if (b < B && threadIdx.y == 0) dlog_gamma[b] = sum;
 }
 
-// patch = w / gamma.
-KERNEL stroke_forward(PATCH(patch), CONST_PATCH(w), CONST_DENSE(gamma), integer M, integer B)
+// patch = (w + bias) / gamma.
+KERNEL stroke_forward(PATCH(patch), CONST_PATCH(w), CONST_DENSE(bias), CONST_DENSE(gamma),
+                      integer M, integer B)
 {
     EACH(k, M, b, B)
-    OF(patch, b, k) = OF(w, b, k) / gamma[b];
+    OF(patch, b, k) = (OF(w, b, k) + bias[k]) / gamma[b];
 }
 
-// dw = dpatch / gamma;  dlog gamma -= sum_k dpatch patch.
+// dw = dpatch / gamma;  dlog gamma = -sum_k dpatch patch.
 KERNEL stroke_backward(PATCH(dw), DENSE(dlog_gamma), CONST_PATCH(dpatch), CONST_PATCH(patch),
                        CONST_DENSE(gamma), integer M, integer B)
 {
@@ -46,5 +47,5 @@ KERNEL stroke_backward(PATCH(dw), DENSE(dlog_gamma), CONST_PATCH(dpatch), CONST_
         OF(dw, b, k) = OF(dpatch, b, k) / gamma[b];
     }
     sum = sum_over_y(sum);
-    if (b < B && threadIdx.y == 0) dlog_gamma[b] -= sum;
+    if (b < B && threadIdx.y == 0) dlog_gamma[b] = -sum;
 }

@@ -20,19 +20,24 @@ KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant),
     AT(h, j, b) = o * tanh(s);
 }
 
+// dh_u and dh_v, where they are there, are added to dh.
 KERNEL lstm_backward(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh),
-                     CONST_ROWS(cell), CONST_ROWS(cell_prev), integer n, integer B)
+                     CONST_ROWS(dh_u), CONST_ROWS(dh_v), CONST_ROWS(cell), CONST_ROWS(cell_prev),
+                     integer u_there, integer v_there, integer n, integer B)
 {
     EACH(j, n, b, B)
+    real d = AT(dh, j, b);
+    if (u_there) d += AT(dh_u, j, b);
+    if (v_there) d += AT(dh_v, j, b);
     const real i = AT(gates, j, b), f = AT(gates, n + j, b);
     const real o = AT(gates, 2 * n + j, b), g = AT(gates, 3 * n + j, b);
     const real t = tanh(AT(cell, j, b));
     // h = o tanh(cell)
-    const real ds = AT(dcell, j, b) + AT(dh, j, b) * o * (1 - t * t);
+    const real ds = AT(dcell, j, b) + d * o * (1 - t * t);
     // i, f, o = sigma(a): da = d. s (1 - s);  g = tanh(a): da = dg (1 - g^2)
     AT(dgates, j, b) = ds * g * i * (1 - i);
     AT(dgates, n + j, b) = ds * AT(cell_prev, j, b) * f * (1 - f);
-    AT(dgates, 2 * n + j, b) = AT(dh, j, b) * t * o * (1 - o);
+    AT(dgates, 2 * n + j, b) = d * t * o * (1 - o);
     AT(dgates, 3 * n + j, b) = ds * i * (1 - g * g);
     AT(dcell, j, b) = ds * f;
 }

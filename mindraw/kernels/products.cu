@@ -20,15 +20,15 @@ __device__ inline void product(real *out, const real *A, const real *B, integer 
     }
 }
 
-// out (n, m) = A^T B, with A (k, n) and B (k, m). One thread for each number.
+// out (n, m) = A^T B, or out += A^T B, with A (k, n) and B (k, m). One thread for each number.
 __device__ inline void product_tn(real *out, const real *A, const real *B, integer n, integer k,
-                                  integer m)
+                                  integer m, bool add = false)
 {
     for (integer e = THREAD; e < n * m; e += THREADS) {
         const real *row = A + e / m, *column = B + e % m;
         real sum = 0;
         for (integer j = 0; j < k; ++j) sum += row[j * n] * column[j * m];
-        out[e] = sum;
+        out[e] = add ? out[e] + sum : sum;
     }
 }
 
@@ -74,13 +74,13 @@ KERNEL read_backward(DENSE(dx_hat), DENSE(dFy), DENSE(dFx), DENSE(dhalf), CONST_
     }
 }
 
-// half = patch Fx;  image = Fy^T half.
+// half = patch Fx;  image += Fy^T half.
 KERNEL write_forward(DENSE(image), DENSE(half), CONST_DENSE(patch), CONST_DENSE(Fy),
                      CONST_DENSE(Fx), integer H, integer C, integer W, integer N)
 {
     product(OWN(half, N * C * W), OWN(patch, N * C * N), OWN(Fx, N * W), N * C, N, W);
     __syncthreads();
-    product_tn(OWN(image, H * C * W), OWN(Fy, N * H), OWN(half, N * C * W), H, N, C * W);
+    product_tn(OWN(image, H * C * W), OWN(Fy, N * H), OWN(half, N * C * W), H, N, C * W, true);
 }
 
 // dFy = half dimage^T;  dhalf = Fy dimage;  dFx = patch^T dhalf;  dpatch = dhalf Fx^T.

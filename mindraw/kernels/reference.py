@@ -93,7 +93,7 @@ def lstm_forward(h, cell, gates, constant, cell_prev):
     np.multiply(o, work, out=h)
 
 
-def lstm_backward(dgates, dcell, gates, dh, cell, cell_prev):
+def lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
     """Undo `lstm_forward`.
 
     Parameters
@@ -106,8 +106,13 @@ def lstm_backward(dgates, dcell, gates, dh, cell, cell_prev):
         i, f, o, g. Overwritten.
     dh, cell : array (h, B)
         Overwritten.
+    dh_u, dh_v : array (h, B) or None
+        What else flows into h, and counts with dh.
     cell_prev : array (h, B)
     """
+    for more in (dh_u, dh_v):
+        if more is not None:
+            dh += more
     gates = gates.reshape(4, *cell.shape)
     i, f, o, g = gates
     # In place, and copied once at the end: the rows of dgates may lie far apart.
@@ -232,6 +237,21 @@ def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
     np.subtract(dcanvas, dx_hat, out=dcanvas_prev)
 
 
+def add_with_bias(y, x, b):
+    """y += x + b: a stroke that covers the whole canvas, and its bias.
+
+    Parameters
+    ----------
+    y : array (n, B)
+        Added to.
+    x : array (n, B)
+        Overwritten.
+    b : array (n, 1)
+    """
+    x += b
+    y += x
+
+
 def bernoulli_forward(loss, work, logits, x):
     """The reconstruction loss -log p(x | canvas) from logits (eq. 9).
 
@@ -324,6 +344,19 @@ def row_sums(sums, a):
     a : array (n, B)
     """
     np.sum(a, axis=1, keepdims=True, out=sums)
+
+
+def step_sums(sums, a):
+    """Sum a matrix over the steps that its columns run over.
+
+    Parameters
+    ----------
+    sums : array (n, B)
+        Set.
+    a : array (n, T*B)
+    """
+    n, B = sums.shape
+    np.sum(a.reshape(n, a.shape[1] // max(B, 1), B), axis=1, out=sums)
 
 
 def gradient_norm(state, gradient, count):
@@ -432,7 +465,9 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     dp : array (5, B)
         Set.
     dmu : array (2, B, N)
-    dlog_s2, dlog_gamma : array (B,)
+    dlog_s2 : array (2, B)
+        By way of each axis.
+    dlog_gamma : array (B,)
     a : array (5, B)
         gx, gy, s2, d, gamma.
     centre : array (2, 1)
@@ -440,17 +475,17 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     """
     np.einsum("kbn->kb", dmu, out=dp[:2])
     dp[:2] *= centre
-    np.copyto(dp[2], dlog_s2)
+    np.add(dlog_s2[0], dlog_s2[1], out=dp[2])
     np.einsum("kbn,n->b", dmu, offsets, out=dp[3])
     dp[3] *= a[3]
     np.copyto(dp[4], dlog_gamma)
 
 
 def _lines(y, level, slope, axis):
-    """y[b, i, a] = level + slope a, as a product: broadcast, short rows take twice as long."""
-    both = np.empty((*y.shape[:2], 2), y.dtype)
+    """y[..., a] = level + slope a, as a product: broadcast, short rows take twice as long."""
+    both = np.empty((*y.shape[:-1], 2), y.dtype)
     both[..., 0], both[..., 1] = level, slope
-    np.matmul(both.reshape(-1, 2), axis, out=y.reshape(-1, y.shape[2]))
+    np.matmul(both.reshape(-1, 2), axis, out=y.reshape(-1, y.shape[-1]))
 
 
 def filterbank_forward(F, e, mu, s2, pixels):
@@ -458,9 +493,9 @@ def filterbank_forward(F, e, mu, s2, pixels):
 
     Parameters
     ----------
-    F, e : array (B, N, A)
+    F, e : array (axes, B, N, A)
         Set. Contiguous.
-    mu : array (B, N)
+    mu : array (axes, B, N)
     s2 : array (B,)
     pixels : array (A,)
     """
@@ -473,7 +508,7 @@ def filterbank_forward(F, e, mu, s2, pixels):
     _lines(F, half_precision * (nearest - 2 * mu), half_precision, axis)
     e *= F
     np.exp(e, out=F)
-    F *= (1 / np.einsum("bna->bn", F))[:, :, None]  # a third of the time of a sum over axis 2
+    F *= (1 / np.einsum("xbna->xbn", F))[..., None]  # a third of the time of a sum over axis 3
 
 
 def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
@@ -481,22 +516,23 @@ def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
 
     Parameters
     ----------
-    dmu : array (B, N)
+    dmu : array (axes, B, N)
         Set.
-    dlog_s2 : array (B,)
-        Added to.
-    dF, F : array (B, N, A)
+    dlog_s2 : array (axes, B)
+        Set.
+    dF, F : array (axes, B, N, A)
         Overwritten.
-    e : array (B, N, A)
+    e : array (axes, B, N, A)
     s2 : array (B,)
     pixels : array (A,)
     """
     dF *= F
-    F *= np.einsum("bna->bn", dF)[:, :, None]
+    F *= np.einsum("xbna->xbn", dF)[..., None]
     dF -= F  # the gradient at e
     np.matmul(dF, pixels, out=dmu)
     dmu /= s2[:, None]
-    dlog_s2 -= np.einsum("bna,bna->b", dF, e)
+    np.einsum("xbna,xbna->xb", dF, e, out=dlog_s2)
+    np.negative(dlog_s2, out=dlog_s2)
 
 
 def intensity_forward(r, patch, gamma):
@@ -520,17 +556,17 @@ def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
     dpatch : array (B, N, C*N)
         Set.
     dlog_gamma : array (B,)
-        Added to: sum of dr r.
+        Set to the sum of dr r.
     dr, r : array (B, N, C*N)
     gamma : array (B,)
     """
     np.multiply(dr, r, out=dpatch)
-    dlog_gamma += np.einsum("bnk->b", dpatch)
+    np.einsum("bnk->b", dpatch, out=dlog_gamma)
     np.multiply(dr, gamma[:, None, None], out=dpatch)
 
 
-def stroke_forward(patch, w, gamma):
-    """patch = w / gamma: writing divides by the intensity (eq. 29).
+def stroke_forward(patch, w, bias, gamma):
+    """patch = (w + bias) / gamma: writing divides by the intensity (eq. 29).
 
     Parameters
     ----------
@@ -538,9 +574,11 @@ def stroke_forward(patch, w, gamma):
         Set.
     w : array (B, N, C*N)
         Usually a transposed view of a product's rows.
+    bias : array (N*C*N, 1)
     gamma : array (B,)
     """
-    np.divide(w, gamma[:, None, None], out=patch)
+    np.add(w, bias.reshape(w.shape[1:]), out=patch)
+    patch /= gamma[:, None, None]
 
 
 def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
@@ -551,14 +589,15 @@ def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
     dw : array (B, N, C*N)
         Set.
     dlog_gamma : array (B,)
-        Subtracted from: sum of dpatch patch.
+        Set to minus the sum of dpatch patch.
     dpatch : array (B, N, C*N)
     patch : array (B, N, C*N)
         Overwritten.
     gamma : array (B,)
     """
     patch *= dpatch
-    dlog_gamma -= np.einsum("bnk->b", patch)
+    np.einsum("bnk->b", patch, out=dlog_gamma)
+    np.negative(dlog_gamma, out=dlog_gamma)
     np.divide(dpatch, gamma[:, None, None], out=dw)
 
 
@@ -624,13 +663,15 @@ def read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
         np.matmul(Fy.swapaxes(1, 2), dhalf[:, N:], out=_beside(dx_hat, C))
 
 
-def write_forward(image, half, patch, Fy, Fx):
-    """half = patch Fx, image = Fy^T half: a stroke, spread by its filterbanks (eq. 29).
+def write_forward(image, work, half, patch, Fy, Fx):
+    """half = patch Fx, image += Fy^T half: a stroke, spread by its filterbanks (eq. 29).
 
     Parameters
     ----------
     image : array (B, H*C, W)
-        Set.
+        Added to.
+    work : array (B, H*C, W)
+        Overwritten.
     half : array (B, N, C*W)
         Set.
     patch : array (B, N, C*N)
@@ -639,7 +680,8 @@ def write_forward(image, half, patch, Fy, Fx):
     """
     C = _channels(image, Fy)
     np.matmul(_below(patch, C), Fx, out=_below(half, C))
-    np.matmul(Fy.swapaxes(1, 2), half, out=_beside(image, C))
+    np.matmul(Fy.swapaxes(1, 2), half, out=_beside(work, C))
+    image += work
 
 
 def write_backward(dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):

@@ -96,6 +96,10 @@ class Tape:
         self.h_dec = self.inputs[self.rows.h_dec, later]
         self.h_dec_all = self.inputs[self.rows.h_dec]
 
+    def columns(self, segment, later=0):
+        """Return the columns of a segment's steps, or of those that come `later` steps later."""
+        return slice(later * self.B, (later + segment.length) * self.B)
+
     def by_step(self, array):
         """View a (features, steps*B) array as (features, steps, B)."""
         return array.reshape(array.shape[0], -1, self.B)

@@ -13,7 +13,7 @@ import numpy as np
 from ..nn import filterbank
 
 #: What there is of each axis.
-AXIS = ("F", "e", "dF", "mu", "dmu", "s2", "dlog_s2")
+AXIS = ("F", "e", "dF", "mu", "dmu", "dlog_s2")
 
 
 class Aim(NamedTuple):
@@ -71,7 +71,6 @@ def shapes(name, T, b, H, W, C, N, pictures=1):
         f"{name}_mu": (T, 2, b, N),
         f"{name}_F": (T, both),
         f"{name}_e": (T, both),
-        f"{name}_s2": (2, b),
         f"{name}_dF": (both,),
         f"{name}_dmu": (2, b, N),
         f"{name}_dlog_s2": (2, b),
@@ -84,13 +83,12 @@ def views(shard, name, t, grid):
     """Name the arrays of an attention at step t.
 
     The shard also has the five numbers from which the filters are placed, as p, (5, b).
-    The filters of both axes are one array where the picture is square, as if there were twice as
-    many examples: `axes` lists one or two.
+    The filters of both axes are built in one call where the picture is square: `axes` lists one
+    array of both or two of one.
     """
     a, mu, F, e = (getattr(shard, f"{name}_{key}")[t] for key in ("a", "mu", "F", "e"))
-    p, s2, dF, dmu, dlog_s2, dhalf, dpatch = (
-        getattr(shard, f"{name}_{key}")
-        for key in ("p", "s2", "dF", "dmu", "dlog_s2", "dhalf", "dpatch")
+    p, dF, dmu, dlog_s2, dhalf, dpatch = (
+        getattr(shard, f"{name}_{key}") for key in ("p", "dF", "dmu", "dlog_s2", "dhalf", "dpatch")
     )
     (_, b, N), (H,), (W,) = mu.shape, grid.rows.shape, grid.columns.shape
 
@@ -103,18 +101,16 @@ def views(shard, name, t, grid):
 
     (Fx, Fy), (ex, ey), (dFx, dFy) = map(by_axis, (F, e, dF))
     if H == W:
-        filters = (array.reshape(2 * b, N, W) for array in (F, e, dF))
-        places = (array.reshape(2 * b, N) for array in (mu, dmu))
-        widths = (array.reshape(2 * b) for array in (s2, dlog_s2))
-        axes = [axis(grid.columns, *filters, *places, *widths)]
+        filters = (array.reshape(2, b, N, W) for array in (F, e, dF))
+        axes = [axis(grid.columns, *filters, mu, dmu, dlog_s2)]
     else:
         axes = [
-            axis(grid.columns, Fx, ex, dFx, mu[0], dmu[0], s2[0], dlog_s2[0]),
-            axis(grid.rows, Fy, ey, dFy, mu[1], dmu[1], s2[1], dlog_s2[1]),
+            axis(grid.columns, Fx[None], ex[None], dFx[None], mu[:1], dmu[:1], dlog_s2[:1]),
+            axis(grid.rows, Fy[None], ey[None], dFy[None], mu[1:], dmu[1:], dlog_s2[1:]),
         ]
     return SimpleNamespace(
-        p=p, a=a, mu=mu, s2=a[2], gamma=a[4], Fx=Fx, Fy=Fy, dFx=dFx, dFy=dFy, dF=dF,
-        dmu=dmu, dhalf=dhalf, dpatch=dpatch, s2_axes=s2, dlog_s2_axes=dlog_s2, axes=axes,
+        p=p, a=a, mu=mu, s2=a[2], gamma=a[4], Fx=Fx, Fy=Fy, dFx=dFx, dFy=dFy,
+        dmu=dmu, dhalf=dhalf, dpatch=dpatch, dlog_s2=dlog_s2, axes=axes,
     )  # fmt: skip
 
 
@@ -131,12 +127,11 @@ def place(ops, bank, bias, grid):
     grid : mindraw.nn.filterbank.Grid
     """
     filterbank.place_forward(ops, bank.mu, bank.a, bank.p, bias, grid)
-    ops.xp.copyto(bank.s2_axes, bank.s2)
     for axis in bank.axes:
-        filterbank.forward(ops, axis.F, axis.e, axis.mu, axis.s2, axis.pixels)
+        filterbank.forward(ops, axis.F, axis.e, axis.mu, bank.s2, axis.pixels)
 
 
-def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
+def place_backward(ops, dp, bank, dlog_gamma, grid):
     """Undo `place`: from the gradients at the filterbanks to that at p.
 
     Parameters
@@ -146,17 +141,12 @@ def place_backward(ops, dp, bank, dlog_s2, dlog_gamma, grid):
         Set. `linear.backward` of it flows on to h; over T steps it gives those at W and bias.
     bank : types.SimpleNamespace
         With dFy and dFx, which are overwritten as Fy and Fx are.
-    dlog_s2 : array (b,)
-        Overwritten.
     dlog_gamma : array (b,)
         What the intensity gave.
     grid : mindraw.nn.filterbank.Grid
     """
-    ops.xp.copyto(bank.s2_axes, bank.s2)
-    bank.dlog_s2_axes.fill(0)
     for axis in bank.axes:
         filterbank.backward(
-            ops, axis.dmu, axis.dlog_s2, axis.dF, axis.F, axis.e, axis.s2, axis.pixels
+            ops, axis.dmu, axis.dlog_s2, axis.dF, axis.F, axis.e, bank.s2, axis.pixels
         )
-    ops.xp.add(bank.dlog_s2_axes[0], bank.dlog_s2_axes[1], out=dlog_s2)
-    filterbank.place_backward(ops, dp, bank.dmu, dlog_s2, dlog_gamma, bank.a, grid)
+    filterbank.place_backward(ops, dp, bank.dmu, bank.dlog_s2, dlog_gamma, bank.a, grid)

@@ -74,7 +74,6 @@ class AttentiveCanvas:
             "x_hat": (K, b, H * C, W),
             "heads": (self.heads, b),
             "work_dec": (length(shard.units_dec), self.batch),
-            "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
         N = config.read_n
@@ -116,8 +115,7 @@ class AttentiveCanvas:
         shard.dcanvas_first, shard.dcanvas_last = shard.dcanvas[0], shard.dcanvas[K % 2]
         shard.dcanvas_initial_image = as_image(shard.dcanvas_first, C)
         shard.dcanvas_final_image = as_image(shard.dcanvas[self.segments.last.length % 2], C)
-        shard.w = shard.heads[self.stroke]
-        shard.w_patch = patches_first(shard.w, config.write_n)
+        shard.w_patch = patches_first(shard.heads[self.stroke], config.write_n)
         shard.dr = patches_first(tape.du[tape.rows.r][:, own], 2 * config.read_n)
         inputs, dheads = tape.by_step(tape.inputs), tape.by_step(tape.dheads)
         r, h_dec = inputs[tape.rows.r][:, :, own], inputs[tape.rows.h_dec][:, :, own]
@@ -188,39 +186,33 @@ class AttentiveCanvas:
         """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
         ops, bank = self.ops, s.read
         meet()  # r_t
-        shard.dlog_gamma.fill(0)
         ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
             ops, shard.update, bank.dFy, bank.dFx, bank.dhalf,
             bank.dpatch, s.read_half, shard.image, s.x_hat, bank.Fy, bank.Fx,
         )  # fmt: skip
         read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
-        attention.place_backward(
-            ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.read_grid
-        )
+        attention.place_backward(ops, s.dread, bank, shard.dlog_gamma, self.read_grid)
 
     def write(self, shard, s, p):
         """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
         ops, bank = self.ops, s.write
         linear.forward(ops, shard.heads, s.h_dec_seen, shard.W_heads)
         attention.place(ops, bank, p.attend.b, self.write_grid)
-        shard.w += p.write.b
-        ops.kernels.stroke_forward(s.patch, shard.w_patch, bank.gamma)
-        glimpse.write_forward(ops, shard.update, s.write_half, s.patch, bank.Fy, bank.Fx)
-        shard.canvas += shard.update
+        ops.kernels.stroke_forward(s.patch, shard.w_patch, p.write.b, bank.gamma)
+        glimpse.write_forward(
+            ops, shard.canvas, shard.update, s.write_half, s.patch, bank.Fy, bank.Fx
+        )
 
     def write_backward(self, shard, s):
         """From dc_t to the stroke's gradient and to that of where it went."""
         ops, bank = self.ops, s.write
-        shard.dlog_gamma.fill(0)
         glimpse.write_backward(
             ops, bank.dpatch, bank.dFy, bank.dFx, bank.dhalf,
             s.dcanvas, s.write_half, s.patch, bank.Fy, bank.Fx,
         )  # fmt: skip
         ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
-        attention.place_backward(
-            ops, s.dattend, bank, shard.dlog_s2, shard.dlog_gamma, self.write_grid
-        )
+        attention.place_backward(ops, s.dattend, bank, shard.dlog_gamma, self.write_grid)
 
     def decoder_backward(self, shard, s):
         """From the stroke, its place, and the place of the next glimpse, to dh_dec_t."""
@@ -251,19 +243,20 @@ class AttentiveCanvas:
         self.ops.xp.copyto(shard.dread_last, shard.dread_first)
 
     def weight_gradients(self, tape, g, segment):
-        """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
-        end = segment.length * tape.B
+        """List what is summed over the steps of a segment (see `Model._share_gradients`)."""
+        now, later = tape.columns(segment), tape.columns(segment, 1)
         # the first block only once: the segment before has it as its last
-        columns = slice(tape.B if segment.number else 0, end + tape.B)
+        columns = later if segment.number else slice(0, later.stop)
         dheads, h_dec = tape.dheads[:, columns], tape.h_dec_all[:, columns]
-        return [(g.stacked(*self.weights), dheads, h_dec)], [
-            (g.encoder.b, tape.dgates_enc[:, :end]),
-            (g.stacked(*self.biases), dheads),
+        return [
+            (linear.weight_gradient, g.stacked(*self.weights), dheads, h_dec),
+            (linear.bias_gradient, g.encoder.b, tape.dgates_enc[:, now]),
+            (linear.bias_gradient, g.stacked(*self.biases), dheads),
         ]
 
     def constant_gradients(self, tape, g):
         """Nothing is the same at every step: x, too, is read through the window."""
-        return [], []
+        return []
 
 
 def as_image(array, C):

@@ -172,9 +172,7 @@ class Shard:
             "cell": (T + 1, n, B),
             "logits": (config.classes, b),
             "dh": (n, B),
-            "work": (n, B),
             "dcell": (n, B),
-            "dlog_s2": (b,),
             "dlog_gamma": (b,),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
@@ -439,25 +437,29 @@ class Classifier(Model):
         ops, columns = self.ops, shard.columns
         columns.refresh()
         softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
+        shard.du.fill(0)
         meet()  # the logits
         linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)
         shard.dcell.fill(0)
         for s in reversed(shard.steps):
-            lstm.backward(ops, s.dgates, shard.dcell, s.gates, shard.dh, s.cell, s.cell_prev)
+            lstm.backward(
+                ops, s.dgates, shard.dcell, s.gates,
+                shard.dh, shard.dh_prev, None, s.cell, s.cell_prev,
+            )  # fmt: skip
             meet()  # the gates
             linear.backward(ops, shard.du, s.dgates_all, columns.W_u)
             meet()  # r_t
             self._read_backward(shard, s)
             meet()  # where step t looked
             self._state_backward(shard, s)
-        ops.xp.copyto(shard.dh_initial, shard.dh)
+        ops.xp.add(shard.dh, shard.dh_prev, out=shard.dh_initial)
 
     def _state_backward(self, shard, s):
-        """dh_{t-1}, from the LSTM of step t and, where the state said it, from where it looked."""
-        self.ops.xp.copyto(shard.dh, shard.dh_prev)
+        """What flows to h_{t-1} from where step t looked; more flows by way of u_t."""
         if s.aimed:
-            linear.backward(self.ops, shard.work, s.dread_all, shard.columns.W_read)
-            shard.dh += shard.work
+            linear.backward(self.ops, shard.dh, s.dread_all, shard.columns.W_read)
+        else:
+            shard.dh.fill(0)
 
     def _read(self, shard, s, p):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
@@ -474,33 +476,29 @@ class Classifier(Model):
     def _read_backward(self, shard, s):
         """From dr_t to the gradient at where step t looked."""
         ops, bank = self.ops, s.bank
-        shard.dlog_gamma.fill(0)
         ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
             ops, None, bank.dFy, bank.dFx, bank.dhalf,
             bank.dpatch, s.half, shard.image, None, bank.Fy, bank.Fx,
         )  # fmt: skip
-        attention.place_backward(ops, s.dread, bank, shard.dlog_s2, shard.dlog_gamma, self.grid)
+        attention.place_backward(ops, s.dread, bank, shard.dlog_gamma, self.grid)
 
     # ---------------------------------------------------------------- after the time loop
 
     def _lay_out_weight_gradients(self):
-        """List the products (dW, dy, x) and sums (db, dy) of all steps, and share them out."""
+        """List what is summed over the steps and over the minibatch, and share it out."""
         g, tape = self.gradients, self.tape
-        sums = []
+        parts = [
+            (linear.weight_gradient, g.encoder.W_u, tape.dgates, tape.u),
+            (linear.weight_gradient, g.read.W, tape.dread, tape.h_prev),
+            (linear.weight_gradient, g.classify.W, tape.dlogits, tape.h_last),
+            (linear.bias_gradient, g.encoder.b, tape.dgates),
+            (linear.bias_gradient, g.read.b, tape.dread),
+            (linear.bias_gradient, g.classify.b, tape.dlogits),
+        ]
         if self.config.initial == "learned":
-            sums += [(g.initial.h, tape.dh_initial)]
+            parts += [(linear.bias_gradient, g.initial.h, tape.dh_initial)]
         if self.config.first == "learned":
-            sums += [(g.initial.glimpse, tape.doverview)]
-        products = [
-            (g.encoder.W_u, tape.dgates, tape.u),
-            (g.read.W, tape.dread, tape.h_prev),
-            (g.classify.W, tape.dlogits, tape.h_last),
-        ]
-        sums += [
-            (g.encoder.b, tape.dgates),
-            (g.read.b, tape.dread),
-            (g.classify.b, tape.dlogits),
-        ]
-        for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):
+            parts += [(linear.bias_gradient, g.initial.glimpse, tape.doverview)]
+        for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
             shard.weight_gradients = share

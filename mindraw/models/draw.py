@@ -437,21 +437,18 @@ class Draw(Model):
             canvas.write_backward(shard, s)
             meet()  # what was written at t, and read at t + 1
             canvas.decoder_backward(shard, s)
-            shard.dh_dec += shard.dh_dec_next_u
-            shard.dh_dec += shard.dh_dec_next_v
             lstm.backward(
-                ops, s.dgates_dec, shard.dcell_dec, s.gates_dec,
-                shard.dh_dec, s.cell_dec, s.cell_dec_prev,
+                ops, s.dgates_dec, shard.dcell_dec, s.gates_dec, shard.dh_dec,
+                shard.dh_dec_next_u, shard.dh_dec_next_v, s.cell_dec, s.cell_dec_prev,
             )  # fmt: skip
             meet()  # the decoder's gates
             linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
             gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, 1 / self.batch)
             meet()  # q_t
             linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
-            shard.dh_enc += shard.dh_enc_next
             lstm.backward(
-                ops, s.dgates_enc, shard.dcell_enc, s.gates_enc,
-                shard.dh_enc, s.cell_enc, s.cell_enc_prev,
+                ops, s.dgates_enc, shard.dcell_enc, s.gates_enc, shard.dh_enc,
+                shard.dh_enc_next, None, s.cell_enc, s.cell_enc_prev,
             )  # fmt: skip
             meet()  # the encoder's gates
             linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
@@ -491,31 +488,34 @@ class Draw(Model):
     # ---------------------------------------------------------------- after the time loop
 
     def _lay_out_weight_gradients(self):
-        """List the products (dW, dy, x) and sums (db, dy), and share them out."""
+        """List what is summed over the steps and over the minibatch, and share it out."""
         g, tape = self.gradients, self.tape
-        products = [
-            (g.encoder.W_u, tape.dgates_enc, tape.u),
-            (g.decoder.W_v, tape.dgates_dec, tape.v),
-            (g.latent.W, tape.dq, tape.h_enc),
+        summed = [
+            (linear.weight_gradient, g.encoder.W_u, tape.dgates_enc, tape.u),
+            (linear.weight_gradient, g.decoder.W_v, tape.dgates_dec, tape.v),
+            (linear.weight_gradient, g.latent.W, tape.dq, tape.h_enc),
+            (linear.bias_gradient, g.decoder.b, tape.dgates_dec),
+            (linear.bias_gradient, g.latent.b, tape.dq),
         ]
-        sums = [(g.decoder.b, tape.dgates_dec), (g.latent.b, tape.dq)]
         for segment in self.segments:
-            columns = slice(0, segment.length * tape.B)
-            written, written_sums = self.canvas.weight_gradients(tape, g, segment)
-            shares = self._share_gradients(
-                [(dW, dy[:, columns], x[:, columns]) for dW, dy, x in products] + written,
-                [(db, dy[:, columns]) for db, dy in sums] + written_sums,
-            )
-            for shard, share in zip(self.shards, shares, strict=True):
-                shard.weight_gradients[segment] = share
-        products, sums = self.canvas.constant_gradients(tape, g)
-        if self.config.initial == "learned":
-            sums += [
-                (g.initial.c, tape.dcanvas_initial),
-                (g.initial.h_enc, tape.dh_enc_initial),
-                (g.initial.h_dec, tape.dh_dec_initial),
+            columns = tape.columns(segment)
+            parts = [
+                *(
+                    (function, gradient, *(array[:, columns] for array in arrays))
+                    for function, gradient, *arrays in summed
+                ),
+                *self.canvas.weight_gradients(tape, g, segment),
             ]
-        for shard, share in zip(self.shards, self._share_gradients(products, sums), strict=True):
+            for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
+                shard.weight_gradients[segment] = share
+        parts = self.canvas.constant_gradients(tape, g)
+        if self.config.initial == "learned":
+            parts += [
+                (linear.bias_gradient, g.initial.c, tape.dcanvas_initial),
+                (linear.bias_gradient, g.initial.h_enc, tape.dh_enc_initial),
+                (linear.bias_gradient, g.initial.h_dec, tape.dh_dec_initial),
+            ]
+        for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
             shard.constant_gradients = share
             if len(self.segments) > 1:
                 largest = max(gradient.size for _, gradient, _ in shard.weight_gradients[segment])

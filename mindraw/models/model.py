@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..errors import MindrawError
-from ..nn import linear
 from ..parallel import Workers, default_threads, split
 
 
@@ -70,15 +69,14 @@ class Model:
 
         self.ops.run(launch, self._recordings, (method.__name__, *arguments))
 
-    def _share_gradients(self, products, sums):
+    def _share_gradients(self, parts):
         """Split the rows of every weight gradient between the processes.
 
         Parameters
         ----------
-        products : list of (dW, dy, x)
-            dW = dy x^T, set after the time loop.
-        sums : list of (db, dy)
-            db = the sum of dy over its columns.
+        parts : list of (function, gradient, dy, *arguments)
+            From `nn/linear.py`: `weight_gradient`, `bias_gradient` or `constant_gradient` of dy,
+            to be called when dy is there for all steps.
 
         Returns
         -------
@@ -87,10 +85,7 @@ class Model:
         """
         shares = [[] for _ in range(self.threads)]
         for k, share in enumerate(shares):
-            for dW, dy, x in products:
-                rows = split(dW.shape[0], self.threads)[k]
-                share.append((linear.weight_gradient, dW[rows], (dy[rows], x)))
-            for db, dy in sums:
-                rows = split(db.shape[0], self.threads)[k]
-                share.append((linear.bias_gradient, db[rows], (dy[rows],)))
+            for function, gradient, dy, *more in parts:
+                rows = split(gradient.shape[0], self.threads)[k]
+                share.append((function, gradient[rows], (dy[rows], *more)))
         return shares

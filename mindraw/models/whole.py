@@ -6,7 +6,7 @@ weights is computed once per minibatch, and joins the gates as their constant pa
 """
 
 from ..nn import bernoulli, linear, read, write
-from .activations import after, length, stacked
+from .activations import after, length
 
 
 class WholeCanvas:
@@ -60,7 +60,6 @@ class WholeCanvas:
         shard.dr, shard.dh_enc_next = shard.du[:pixels], shard.du[pixels:units]
         shard.dh_dec_next_u = shard.du[units:]
         shard.x, shard.x_all = tape.x[own], tape.x
-        shard.dconstant = stacked(tape.dconstant, h_enc, shard.units_enc)
         r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)
         shard.dcanvas_initial = tape.dcanvas_initial[own]
         shard.dcanvas_first, shard.dcanvas_last = dcanvas[own, 0], dcanvas[own, self.segments.held]
@@ -97,8 +96,7 @@ class WholeCanvas:
         """Nothing says where to look."""
 
     def read_backward(self, shard, s, meet):
-        """From dr_t, at one's own pixels, and dc_t to dc_{t-1}; dgates also count for W_x x + b."""
-        shard.dconstant += s.dgates_enc
+        """From dr_t, at one's own pixels, and dc_t to dc_{t-1}."""
         read.backward(self.ops, s.dcanvas_prev, shard.dr, s.dcanvas, s.r, shard.x)
 
     def write(self, shard, s, p):
@@ -122,8 +120,7 @@ class WholeCanvas:
         bernoulli.forward(self.ops, shard.reconstruction, shard.work, shard.canvas, shard.x)
 
     def loss_backward(self, shard, scale):
-        """dc_T; and the sum over the steps that `read_backward` adds to starts at 0."""
-        shard.dconstant.fill(0)
+        """dc_T."""
         bernoulli.backward(self.ops, shard.dcanvas_final, shard.canvas, shard.x, scale)
 
     def leave_backward(self, shard):
@@ -131,11 +128,18 @@ class WholeCanvas:
         self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
 
     def weight_gradients(self, tape, g, segment):
-        """List the products (dW, dy, x) and sums (db, dy) over the steps of a segment."""
-        columns = slice(tape.B, tape.B + segment.length * tape.B)
-        dwritten = tape.dcanvas[:, columns]
-        return [(g.write.W, dwritten, tape.h_dec_all[:, columns])], [(g.write.b, dwritten)]
+        """List what is summed over the steps of a segment (see `Model._share_gradients`)."""
+        now, later = tape.columns(segment), tape.columns(segment, 1)
+        dwritten = tape.dcanvas[:, later]
+        return [
+            (linear.weight_gradient, g.write.W, dwritten, tape.h_dec_all[:, later]),
+            (linear.bias_gradient, g.write.b, dwritten),
+            (linear.constant_gradient, tape.dconstant, tape.dgates_enc[:, now]),
+        ]
 
     def constant_gradients(self, tape, g):
         """List those of what is the same at every step; they follow once, after the time loop."""
-        return [(g.encoder.W_x, tape.dconstant, tape.x)], [(g.encoder.b, tape.dconstant)]
+        return [
+            (linear.weight_gradient, g.encoder.W_x, tape.dconstant, tape.x),
+            (linear.bias_gradient, g.encoder.b, tape.dconstant),
+        ]

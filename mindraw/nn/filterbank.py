@@ -82,7 +82,9 @@ def place_backward(ops, dp, dmu, dlog_s2, dlog_gamma, a, grid):
     dp : array (5, B)
         Set.
     dmu : array (2, B, N)
-    dlog_s2, dlog_gamma : array (B,)
+    dlog_s2 : array (2, B)
+        By way of each axis: both share one width.
+    dlog_gamma : array (B,)
     a : array (5, B)
     grid : Grid
     """
@@ -90,14 +92,14 @@ def place_backward(ops, dp, dmu, dlog_s2, dlog_gamma, a, grid):
 
 
 def forward(ops, F, e, mu, s2, pixels):
-    """F[i, a] = softmax over a of e[i, a]: one filter in each row.
+    """F[i, a] = softmax over a of e[i, a]: one filter in each row, of one axis or of two alike.
 
     Parameters
     ----------
     ops : Backend
-    F, e : array (B, N, A)
-        Set; both are kept for `backward`.
-    mu : array (B, N)
+    F, e : array (axes, B, N, A)
+        Set; both are kept for `backward`. Contiguous.
+    mu : array (axes, B, N)
         Centres, in pixels.
     s2 : array (B,)
         Variance, in pixels squared.
@@ -110,18 +112,18 @@ def forward(ops, F, e, mu, s2, pixels):
 def backward(ops, dmu, dlog_s2, dF, F, e, s2, pixels):
     """Undo `forward`.
 
-    de = F (dF - sum_a F dF);  dmu = sum_a de a / s2;  dlog s2 += -sum_{i, a} de e.
+    de = F (dF - sum_a F dF);  dmu = sum_a de a / s2;  dlog s2 = -sum_{i, a} de e.
 
     Parameters
     ----------
     ops : Backend
-    dmu : array (B, N)
+    dmu : array (axes, B, N)
         Set.
-    dlog_s2 : array (B,)
-        The gradient at log s2 is added: both axes share one width.
-    dF, F : array (B, N, A)
+    dlog_s2 : array (axes, B)
+        Set, for each axis alone.
+    dF, F : array (axes, B, N, A)
         Overwritten.
-    e : array (B, N, A)
+    e : array (axes, B, N, A)
     s2 : array (B,)
     pixels : array (A,)
     """

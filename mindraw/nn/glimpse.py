@@ -4,7 +4,7 @@ A picture lies as (B, H, C, W), row by row, so that one product filters the rows
 and columns, and one the columns of all rows and channels:
 
     read:   half = Fy image,    patch = half Fx^T
-    write:  half = patch Fx,    image = Fy^T half
+    write:  half = patch Fx,    image += Fy^T half
 
 DRAW reads two pictures through one pair of filterbanks, x and the error image x_hat: then what is
 half filtered of both, and so both patches, lie one below the other, and share the second product.
@@ -53,21 +53,23 @@ def read_backward(ops, dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx):
     ops.kernels.read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx)
 
 
-def write_forward(ops, image, half, patch, Fy, Fx):
-    """image = Fy^T patch Fx.
+def write_forward(ops, image, work, half, patch, Fy, Fx):
+    """image += Fy^T patch Fx.
 
     Parameters
     ----------
     ops : Backend
     image : array (B, H*C, W)
-        Set.
+        Added to.
+    work : array (B, H*C, W)
+        Overwritten.
     half : array (B, N, C*W)
         Set; kept for `write_backward`.
     patch : array (B, N, C*N)
     Fy : array (B, N, H)
     Fx : array (B, N, W)
     """
-    ops.kernels.write_forward(image, half, patch, Fy, Fx)
+    ops.kernels.write_forward(image, work, half, patch, Fy, Fx)
 
 
 def write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx):

@@ -54,3 +54,16 @@ def bias_gradient(ops, db, dy):
     dy : array (m, T*B)
     """
     ops.kernels.row_sums(db, dy)
+
+
+def constant_gradient(ops, dc, dy):
+    """dc = the sum of dy over the steps: the gradient at what is added to y at every step.
+
+    Parameters
+    ----------
+    ops : Backend
+    dc : array (m, B)
+        Set.
+    dy : array (m, T*B)
+    """
+    ops.kernels.step_sums(dc, dy)

@@ -28,7 +28,7 @@ def forward(ops, h, cell, gates, u, constant, cell_prev, W):
     ops.kernels.lstm_forward(h, cell, gates, constant, cell_prev)
 
 
-def backward(ops, dgates, dcell, gates, dh, cell, cell_prev):
+def backward(ops, dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
     """From dh and dcell to the gradient at a = W u + constant.
 
     What flows on is `linear.backward` of it, to u; over T steps, `linear.weight_gradient` gives the
@@ -45,6 +45,8 @@ def backward(ops, dgates, dcell, gates, dh, cell, cell_prev):
         Overwritten.
     dh, cell : array (h, B)
         Overwritten.
+    dh_u, dh_v : array (h, B) or None
+        What else flows into h, from the inputs of which it is a part; it counts with dh.
     cell_prev : array (h, B)
     """
-    ops.kernels.lstm_backward(dgates, dcell, gates, dh, cell, cell_prev)
+    ops.kernels.lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev)

@@ -16,8 +16,7 @@ def forward(ops, canvas, work, h, W, b):
     b : array (D, 1)
     """
     ops.xp.matmul(W, h, out=work)
-    work += b
-    canvas += work
+    ops.kernels.add_with_bias(canvas, work, b)
 
 
 def backward(ops, dh, dcanvas, W):

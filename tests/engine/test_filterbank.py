@@ -21,17 +21,18 @@ def build(p, H, W, N, dtype="float64"):
     filterbank.place_forward(ops, mu, a, p.copy(), ops.zeros((5, 1)), grid)
     banks = []
     for axis, pixels in enumerate((grid.columns, grid.rows)):
-        F, e = ops.empty((B, N, pixels.size)), ops.empty((B, N, pixels.size))
-        filterbank.forward(ops, F, e, mu[axis], a[2], pixels)
-        banks.append((F, e, pixels))
+        F, e = ops.empty((1, B, N, pixels.size)), ops.empty((1, B, N, pixels.size))
+        filterbank.forward(ops, F, e, mu[axis : axis + 1], a[2], pixels)
+        banks.append((F[0], e[0], pixels))
     return ops, grid, mu, a, banks
 
 
 def gradient(ops, grid, mu, a, banks, dFs):
     B, N = mu.shape[1:]
-    dmu, dlog_s2, dp = ops.empty((2, B, N)), ops.zeros((B,)), ops.empty((5, B))
-    for axis, ((F, e, pixels), dF) in enumerate(zip(banks, dFs, strict=True)):
-        filterbank.backward(ops, dmu[axis], dlog_s2, dF.copy(), F.copy(), e, a[2], pixels)
+    dmu, dlog_s2, dp = ops.empty((2, B, N)), ops.empty((2, B)), ops.empty((5, B))
+    for k, ((F, e, pixels), dF) in enumerate(zip(banks, dFs, strict=True)):
+        one, filters = slice(k, k + 1), (array[None] for array in (dF.copy(), F.copy(), e))
+        filterbank.backward(ops, dmu[one], dlog_s2[one], *filters, a[2], pixels)
     filterbank.place_backward(ops, dp, dmu, dlog_s2, ops.zeros((B,)), a, grid)
     return dp
 
@@ -124,7 +125,8 @@ def test_writing_is_the_transpose_of_reading():
     image, patch = rng.random((B, H * C, W)), rng.random((B, N, C * N))
     read, half, written = ops.empty(patch.shape), ops.empty((B, N, C * W)), ops.empty(image.shape)
     glimpse.read_forward(ops, read, half, image, None, Fy, Fx)
-    glimpse.write_forward(ops, written, half, patch, Fy, Fx)
+    written.fill(0)
+    glimpse.write_forward(ops, written, ops.empty(image.shape), half, patch, Fy, Fx)
     np.testing.assert_allclose((read * patch).sum(), (image * written).sum(), rtol=1e-12)
     by_channel = np.einsum("bih,bhcw,bjw->bicj", Fy, image.reshape(B, H, C, W), Fx)
     np.testing.assert_allclose(read.reshape(B, N, C, N), by_channel, rtol=1e-12)

@@ -69,8 +69,8 @@ def place(p, b, centre, stride, offsets):
 
 
 def filterbank(mu, s2, pixels):
-    distance = (pixels - mu[:, :, None]) ** 2 / (2 * s2[:, None, None])
-    return {"F": torch.softmax(-distance, dim=2), "s2": s2}
+    distance = (pixels - mu[..., None]) ** 2 / (2 * s2[:, None, None])
+    return {"F": torch.softmax(-distance, dim=-1), "s2": s2}
 
 
 def glimpse_read(x, Fy, Fx, x_hat=None):
@@ -80,15 +80,17 @@ def glimpse_read(x, Fy, Fx, x_hat=None):
     return {"patch": torch.cat([patch.reshape(B, N, -1) for patch in patches], dim=1)}
 
 
-def glimpse_write(patch, Fy, Fx):
+def glimpse_write(image, patch, Fy, Fx):
     (B, N, _), W = Fy.shape, Fx.shape[2]
     patch = patch.reshape(B, N, -1, N)
-    return {"image": torch.einsum("bih,bicj,bjw->bhcw", Fy, patch, Fx).reshape(B, -1, W)}
+    stroke = torch.einsum("bih,bicj,bjw->bhcw", Fy, patch, Fx)
+    return {"image": image + stroke.reshape(B, -1, W)}
 
 
 #: The same mathematics in PyTorch's own functions, under the names of the operations.
 PEERS = {
     "linear": linear,
+    "constant, three steps": lambda x, c: {"y": x + c.repeat(1, 3)},
     "lstm": lstm,
     "lstm, bias": lstm,
     "gaussian": gaussian,

@@ -1,5 +1,7 @@
 """Arguments for every kernel, laid out as in the engine: rows apart, with a guard around them."""
 
+import re
+
 import numpy as np
 
 
@@ -83,9 +85,13 @@ def elementwise(name, m, n, B):
         constant = m.rows(4 * n, B) if name.endswith("columns") else m.dense(4 * n, 1)
         gates = {"gates": m.rows(4 * n, B, 3), "constant": constant}
         return states | gates | {"cell_prev": m.rows(n, B)}, [*states, "gates"]
-    if name == "lstm_backward":
-        sizes = {"dgates": 4, "dcell": 1, "gates": 4, "dh": 1, "cell": 1, "cell_prev": 1}
-        return {key: m.rows(k * n, B, 0.5) for key, k in sizes.items()}, ["dgates", "dcell"]
+    if name.startswith("lstm_backward"):
+        without = {"lstm_backward_once": ("dh_u", "dh_v"), "lstm_backward_twice": ("dh_v",)}
+        without = without.get(name, ())
+        flows = {"dh": 1, "dh_u": 1, "dh_v": 1}
+        sizes = {"dgates": 4, "dcell": 1, "gates": 4} | flows | {"cell": 1, "cell_prev": 1}
+        arrays = {key: m.rows(k * n, B, 0.5) for key, k in sizes.items()}
+        return arrays | {key: None for key in without}, ["dgates", "dcell"]
     if name == "gaussian_forward":
         return {
             "z": m.rows(n, B), "latent": m.dense(B), "q": m.rows(2 * n, B),
@@ -113,19 +119,24 @@ def elementwise(name, m, n, B):
         return arrays | {"scale": scalar}, ["dlogits"]
     if name == "row_sums":
         return {"sums": m.dense(n, 1), "a": m.rows(n, B)}, ["sums"]
+    if name == "step_sums":
+        return {"sums": m.rows(n, B), "a": m.rows(n, 3 * B)}, ["sums"]
+    if name == "add_with_bias":
+        return {"y": m.rows(n, B), "x": m.rows(n, B), "b": m.dense(n, 1)}, ["y"]
     arrays = {"dlogits": m.rows(n, B), "logits": m.rows(n, B, 30), "x": m.picture(n, B)}
     return arrays | {"scale": scalar}, ["dlogits"]
 
 
 ELEMENTWISE = (
-    "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "gaussian_forward",
-    "gaussian_backward", "error_image_forward", "error_image_backward", "bernoulli_forward",
-    "bernoulli_backward", "softmax_forward", "softmax_backward", "row_sums",
+    "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "lstm_backward_once",
+    "lstm_backward_twice", "gaussian_forward", "gaussian_backward", "error_image_forward",
+    "error_image_backward", "bernoulli_forward", "bernoulli_backward", "softmax_forward",
+    "softmax_backward", "row_sums", "step_sums", "add_with_bias",
 )  # fmt: skip
 
 
 def attention(name, m, B, N, A, C):
-    """The same for a kernel of the attention: B examples, N filters, A pixels, C channels."""
+    """The same for a kernel of attention: B examples, N filters, A pixels, C channels or axes."""
     offsets = m.constant(np.arange(N) - (N - 1) / 2)
     centre, pixels = m.constant([[(A + 1) / 2], [(A + 3) / 2]]), m.constant(np.arange(A))
     K = C * N
@@ -136,18 +147,19 @@ def attention(name, m, B, N, A, C):
         }, ["mu", "a"]  # fmt: skip
     if name == "place_backward":
         return {
-            "dp": m.rows(5, B), "dmu": m.dense(2, B, N), "dlog_s2": m.dense(B),
+            "dp": m.rows(5, B), "dmu": m.dense(2, B, N), "dlog_s2": m.dense(2, B),
             "dlog_gamma": m.dense(B), "a": m.dense(5, B), "centre": centre, "offsets": offsets,
         }, ["dp"]  # fmt: skip
     if name == "filterbank_forward":
         return {
-            "F": m.dense(B, N, A), "e": m.dense(B, N, A), "mu": m.dense(B, N, scale=A),
+            "F": m.dense(C, B, N, A), "e": m.dense(C, B, N, A), "mu": m.dense(C, B, N, scale=A),
             "s2": m.positive(B), "pixels": pixels,
         }, ["F", "e"]  # fmt: skip
     if name == "filterbank_backward":
         return {
-            "dmu": m.dense(B, N), "dlog_s2": m.dense(B), "dF": m.dense(B, N, A),
-            "F": m.dense(B, N, A), "e": m.dense(B, N, A), "s2": m.positive(B), "pixels": pixels,
+            "dmu": m.dense(C, B, N), "dlog_s2": m.dense(C, B), "dF": m.dense(C, B, N, A),
+            "F": m.dense(C, B, N, A), "e": m.dense(C, B, N, A), "s2": m.positive(B),
+            "pixels": pixels,
         }, ["dmu", "dlog_s2"]  # fmt: skip
     banks = {"Fy": m.dense(B, N, A + 2), "Fx": m.dense(B, N, A)}
     image, dbanks = (B, (A + 2) * C, A), {f"d{key}": m.dense(*a.shape) for key, a in banks.items()}
@@ -165,7 +177,9 @@ def attention(name, m, B, N, A, C):
     patch, half, image = m.dense(B, N, K), m.dense(B, N, C * A), m.dense(*image)
     dbanks["dhalf"] = m.dense(*half.shape)
     if name == "write_forward":
-        return {"image": image, "half": half, "patch": patch} | banks, ["image", "half"]
+        work = m.dense(*image.shape)
+        given = {"image": image, "work": work, "half": half, "patch": patch}
+        return given | banks, ["image", "half"]
     if name == "write_backward":
         given = {"dimage": image, "half": half, "patch": patch}
         dpatch = m.dense(*patch.shape)
@@ -178,7 +192,8 @@ def attention(name, m, B, N, A, C):
         sets = {"dpatch": patches, "dlog_gamma": m.dense(B)}
         return sets | strided | gamma, [*sets]
     if name == "stroke_forward":
-        return {"patch": patches, "w": m.patches(B, N, K)} | gamma, ["patch"]
+        given = {"w": m.patches(B, N, K), "bias": m.dense(N * K, 1)}
+        return {"patch": patches} | given | gamma, ["patch"]
     sets = {"dw": m.patches(B, N, K), "dlog_gamma": m.dense(B)}
     return sets | {"dpatch": patches, "patch": m.dense(B, N, K)} | gamma, [*sets]
 
@@ -189,6 +204,11 @@ ATTENTION = (
     "read_forward", "read_forward_alone", "read_backward", "read_backward_alone",
     "write_forward", "write_backward",
 )  # fmt: skip
+
+
+def kernel_of(name):
+    """Return the kernel that a name in one of the lists stands for."""
+    return re.sub("_(columns|once|twice|alone)$", "", name)
 
 
 def launch(function, arguments, convert=lambda array: array, back=lambda array: array):

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
+from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise, kernel_of
 from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig
@@ -24,7 +24,7 @@ GLIMPSES = [(3, 5, 40, 3), (35, 2, 7, 1), (1, 1, 1, 1), (2, 12, 28, 1), (0, 3, 4
 def test_elementwise(emulated, name, dtype, apart):
     for seed, (n, B) in enumerate(SIZES):
         arguments, sets = elementwise(name, Maker(seed, dtype, apart), n, B)
-        compare(emulated, name.removesuffix("_columns"), arguments, sets)
+        compare(emulated, kernel_of(name), arguments, sets)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
@@ -33,7 +33,7 @@ def test_elementwise(emulated, name, dtype, apart):
 def test_attention(emulated, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
-        compare(emulated, name.removesuffix("_alone"), arguments, sets)
+        compare(emulated, kernel_of(name), arguments, sets)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
+from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise, kernel_of
 from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
@@ -39,7 +39,7 @@ def test_elementwise(on_gpu, name, dtype, apart):
     fused, conversion = on_gpu
     for seed, (n, B) in enumerate(SIZES):
         arguments, sets = elementwise(name, Maker(seed, dtype, apart), n, B)
-        compare(fused, name.removesuffix("_columns"), arguments, sets, **conversion)
+        compare(fused, kernel_of(name), arguments, sets, **conversion)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
@@ -49,7 +49,7 @@ def test_attention(on_gpu, name, dtype, apart):
     fused, conversion = on_gpu
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
-        compare(fused, name.removesuffix("_alone"), arguments, sets, **conversion)
+        compare(fused, kernel_of(name), arguments, sets, **conversion)
 
 
 @pytest.fixture

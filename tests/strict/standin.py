@@ -282,8 +282,11 @@ def strict_kernels():
     def wrap(function):
         def kernel(*arguments):
             counts = next(a._counts for a in arguments if isinstance(a, StrictArray))
-            # None only where nothing is to be read or written: without an error image
-            may_lack = function in (reference.read_forward, reference.read_backward)
+            # None only where nothing is to be read or written
+            may_lack = function in (
+                *(reference.read_forward, reference.read_backward),  # without an error image
+                reference.lstm_backward,  # with nothing else that flows into h
+            )
             lacks = [may_lack and argument is None for argument in arguments]
             given = iter(unwrap(a for a, lack in zip(arguments, lacks, strict=True) if not lack))
             numbers = [None if lack else next(given) for lack in lacks]
