@@ -112,7 +112,8 @@ class AttentiveCanvas:
         shard.logits_from, shard.logits_to = as_image(shard.canvas, C), pixels_first(shard.logits)
         shard.work_from = pixels_first(shard.work)
         K = self.segments.held
-        shard.dcanvas_first, shard.dcanvas_last = shard.dcanvas[0], shard.dcanvas[K % 2]
+        shard.dcanvas_first = shard.dcanvas[0]
+        shard.dcanvas_last = shard.dcanvas[1] if K % 2 else shard.dcanvas_first
         shard.dcanvas_initial_image = as_image(shard.dcanvas_first, C)
         shard.dcanvas_final_image = as_image(shard.dcanvas[self.segments.last.length % 2], C)
         shard.w_patch = patches_first(shard.heads[self.stroke], config.write_n)
@@ -239,8 +240,11 @@ class AttentiveCanvas:
 
     def leave_backward(self, shard):
         """Hand back what a segment's first step found for the last step of the one before it."""
-        self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
-        self.ops.xp.copyto(shard.dread_last, shard.dread_first)
+        if shard.dcanvas_last is not shard.dcanvas_first:
+            self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+        # by way of `read_p`: first and last lie across each other, where CuPy would make a copy
+        self.ops.xp.copyto(shard.read_p, shard.dread_first)
+        self.ops.xp.copyto(shard.dread_last, shard.read_p)
 
     def weight_gradients(self, tape, g, segment):
         """List what is summed over the steps of a segment (see `Model._share_gradients`)."""

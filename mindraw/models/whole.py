@@ -125,7 +125,9 @@ class WholeCanvas:
 
     def leave_backward(self, shard):
         """Hand dc back from a segment's first step to the last step of the segment before it."""
-        self.ops.xp.copyto(shard.dcanvas_last, shard.dcanvas_first)
+        # by way of `work`: first and last lie across each other, where CuPy would make a copy
+        self.ops.xp.copyto(shard.work, shard.dcanvas_first)
+        self.ops.xp.copyto(shard.dcanvas_last, shard.work)
 
     def weight_gradients(self, tape, g, segment):
         """List what is summed over the steps of a segment (see `Model._share_gradients`)."""

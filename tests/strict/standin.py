@@ -219,12 +219,17 @@ class StrictNamespace:
         if not isinstance(dst, StrictArray):
             raise Refused(f"{type(dst).__name__} to copy into")
         operand = dst._operand(src)
+        self._look_for_overlap(dst, src)
         self.counts.launch(lambda: np.copyto(dst._array, operand))
 
+    def _look_for_overlap(self, out, *operands):
+        """Count what CuPy lays out where a result may lie across an operand: it is then copied."""
+        for operand in operands:
+            if isinstance(operand, StrictArray) and np.may_share_memory(*unwrap((operand, out))):
+                self.counts.add("allocations")
+
     def matmul(self, a, b, *, out):
-        for operand in (a, b):
-            if np.may_share_memory(*unwrap((operand, out))):
-                self.counts.add("allocations")  # CuPy then computes elsewhere and copies
+        self._look_for_overlap(out, a, b)
         return self._into(np.matmul, a, b, out=out)
 
     def add(self, a, b, *, out):
