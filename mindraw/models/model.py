@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import MindrawError
+from ..nn import linear
 from ..parallel import Workers, default_threads, split
 
 
@@ -70,7 +71,7 @@ class Model:
         self.ops.run(launch, self._recordings, (method.__name__, *arguments))
 
     def _share_gradients(self, parts):
-        """Split the rows of every weight gradient between the processes.
+        """Split every weight gradient between the processes: its rows, or the more columns.
 
         Parameters
         ----------
@@ -86,6 +87,11 @@ class Model:
         shares = [[] for _ in range(self.threads)]
         for k, share in enumerate(shares):
             for function, gradient, dy, *more in parts:
-                rows = split(gradient.shape[0], self.threads)[k]
-                share.append((function, gradient[rows], (dy[rows], *more)))
+                n, columns = gradient.shape
+                if function is linear.weight_gradient and n < columns:  # few rows are slow
+                    own = split(columns, self.threads)[k]
+                    share.append((function, gradient[:, own], (dy, *(x[own] for x in more))))
+                else:
+                    own = split(n, self.threads)[k]
+                    share.append((function, gradient[own], (dy[own], *more)))
         return shares

@@ -88,7 +88,7 @@ TARGETS = {
     "Draw._lay_out_weight_gradients": (SEGMENTS, "", 9),
     "Draw._sum_weight_gradients": (SEGMENTS, "", 5),
     "attention.place_backward": (CLASSIFY, "", 2),
-    "Model._share_gradients": (CLASSIFY, "", 1),
+    "Model._share_gradients": (FIRST, "", 2),
     "Classifier.loss_and_gradient": (CLASSIFY, "", 1),
     "Classifier._forward_backward": (CLASSIFY, "", 3),
     "Classifier._backward": (CLASSIFY, "", 18),
