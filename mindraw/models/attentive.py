@@ -44,6 +44,7 @@ class AttentiveCanvas:
 
     def parameter_shapes(self):
         """Return the names and shapes of the parameters of reading and of writing."""
+        # where to read lies with the other heads, behind the decoder: nothing is left in front
         h_dec, rows = self.config.h_dec, (self.stroke.stop, 5, 5)
         # attend and read give gx~, gy~, log s2, log d~, log gamma
         weights = {name: (n, h_dec) for name, n in zip(self.weights, rows, strict=True)}
