@@ -26,24 +26,25 @@ class Params:
     flat : array (P,)
     names : tuple of str
     shapes : dict of str to tuple of int
+    places : dict of str to slice
+        Of the flat vector.
     """
 
     def __init__(self, shapes, ops):
         self.ops = ops
         self.shapes = dict(shapes)
         self.names = tuple(self.shapes)
-        sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.flat = ops.shared((sum(sizes),))
-        self._views, self._places = {}, {}
-        offset = 0
-        for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
-            self._places[name] = slice(offset, offset + size)
-            self._views[name] = self.flat[self._places[name]].reshape(shape)
+        self.places, size = {}, 0
+        for name, shape in self.shapes.items():
+            self.places[name] = slice(size, size + math.prod(shape))
+            size = self.places[name].stop
+        self.flat = ops.shared((size,))
+        self._views = self._views_of(self.flat)
+        for name, view in self._views.items():
             group, _, leaf = name.rpartition(".")
             if group not in self.__dict__:
                 setattr(self, group, SimpleNamespace())
-            setattr(getattr(self, group), leaf, self._views[name])
-            offset += size
+            setattr(getattr(self, group), leaf, view)
 
     def __getitem__(self, name):
         return self._views[name]
@@ -63,7 +64,7 @@ class Params:
         -------
         array (rows of all, columns)
         """
-        whole = slice(self._places[names[0]].start, self._places[names[-1]].stop)
+        whole = slice(self.places[names[0]].start, self.places[names[-1]].stop)
         return self.flat[whole].reshape(-1, self.shapes[names[0]][1])
 
     def like(self):
@@ -92,13 +93,10 @@ class Params:
 
     def to_dict(self):
         """Copy every parameter to the host, as a dict of name to NumPy array."""
-        flat = self.ops.to_numpy(self.flat)
-        host, offset = {}, 0
-        for name, shape in self.shapes.items():
-            size = math.prod(shape)
-            host[name] = flat[offset : offset + size].reshape(shape)
-            offset += size
-        return host
+        return self._views_of(self.ops.to_numpy(self.flat))
+
+    def _views_of(self, flat):
+        return {name: flat[place].reshape(self.shapes[name]) for name, place in self.places.items()}
 
 
 def carve(ops, shapes):

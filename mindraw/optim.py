@@ -79,13 +79,11 @@ class Adam:
 
     def _neighbours(self, how):
         """List (start, stop, how) of neighbours in the flat vector that are treated alike."""
-        runs, start = [], 0
-        for name, shape in self.params.shapes.items():
-            stop = start + math.prod(shape)
-            if runs and runs[-1][2] == how(name):
-                start = runs.pop()[0]
-            runs.append((start, stop, how(name)))
-            start = stop
+        runs = []
+        for name, place in self.params.places.items():
+            alike = runs and runs[-1][2] == how(name)
+            start = runs.pop()[0] if alike else place.start
+            runs.append((start, place.stop, how(name)))
         return runs
 
     def _share(self, size, block):

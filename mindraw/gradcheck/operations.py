@@ -216,6 +216,17 @@ def both(pair):
     return pair.forward, pair.backward
 
 
+def glimpses(name, layer):
+    """Return reading with and without an error image, and writing, of a layer or its kernels."""
+    read, write, x = both(pairs.GlimpseRead(layer)), both(pairs.GlimpseWrite(layer)), ("x",)
+    pictures, stroke = {"x": "B H*C W"}, {"image": "B H*C W", "patch": "B N C*N"}
+    return (
+        Operation(f"{name} read", pictures | {"x_hat": "B H*C W"} | BANKS, *read, constants=x),
+        Operation(f"{name} read, x alone", pictures | BANKS, *read, constants=x),
+        Operation(f"{name} write", stroke | BANKS, *write),
+    )
+
+
 TARGET = {"target": probabilities}
 LSTM_KERNEL = (pairs.lstm_kernel_forward, pairs.lstm_kernel_backward)
 LSTM = (pairs.lstm_forward, pairs.lstm_backward)
@@ -226,7 +237,7 @@ AXES = {"mu": "2 B N", "s2": "B", "pixels": "W"}
 FILTERS = {"mu": between(-1, 5), "s2": between(0.5, 3), "pixels": coordinates}
 #: Gates far from saturation, where 1 - g^2 has all its digits.
 WEIGHTS = {"W": between(-0.7, 0.7)}
-PICTURES = {"x": "B H*C W", "x_hat": "B H*C W"}
+BANKS = {"Fy": "B N H", "Fx": "B N W"}
 INTENSITY = {"gamma": between(0.3, 3)}
 
 KERNELS = (
@@ -289,23 +300,7 @@ KERNELS = (
         pairs.stroke_backward,
         draws=INTENSITY,
     ),
-    Operation(
-        "kernel glimpse read",
-        PICTURES | {"Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseRead(pairs.GlimpseKernels())),
-        constants=("x",),
-    ),
-    Operation(
-        "kernel glimpse read, x alone",
-        {"x": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseRead(pairs.GlimpseKernels())),
-        constants=("x",),
-    ),
-    Operation(
-        "kernel glimpse write",
-        {"image": "B H*C W", "patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseWrite(pairs.GlimpseKernels())),
-    ),
+    *glimpses("kernel glimpse", pairs.GlimpseKernels()),
 )
 LAYERS = (
     Operation(
@@ -371,23 +366,7 @@ LAYERS = (
         constants=("pixels",),
         draws=FILTERS,
     ),
-    Operation(
-        "glimpse read",
-        PICTURES | {"Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseRead(glimpse)),
-        constants=("x",),
-    ),
-    Operation(
-        "glimpse read, x alone",
-        {"x": "B H*C W", "Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseRead(glimpse)),
-        constants=("x",),
-    ),
-    Operation(
-        "glimpse write",
-        {"image": "B H*C W", "patch": "B N C*N", "Fy": "B N H", "Fx": "B N W"},
-        *both(pairs.GlimpseWrite(glimpse)),
-    ),
+    *glimpses("glimpse", glimpse),
 )
 MODELS = (
     WholeModel("draw", DrawConfig(H=2, W=3, T=3, h_enc=4, h_dec=3, z=2), batch=2),

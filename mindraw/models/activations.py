@@ -68,11 +68,11 @@ class Tape:
 
     Attributes
     ----------
-    u, v, h_enc, h_dec : array (features, K*B)
+    u, v, h_enc : array (features, K*B)
         Row and column ranges of ``inputs``: what the encoder and the decoder read at each
-        step, and what they gave.
+        step, and what the encoder gave.
     h_dec_all : array (h_dec, (K+1)*B)
-        h_dec, and in front of it that before the first step.
+        What the decoder gave, and in front of it h_dec before the first step.
     """
 
     def __init__(self, config, canvas, ops, B, threads, segments):
@@ -93,7 +93,6 @@ class Tape:
         self.u = self.inputs[self.rows.u, now]
         self.v = self.inputs[self.rows.v, now]
         self.h_enc = self.inputs[self.rows.h_enc, later]
-        self.h_dec = self.inputs[self.rows.h_dec, later]
         self.h_dec_all = self.inputs[self.rows.h_dec]
 
     def columns(self, segment, later=0):
@@ -289,7 +288,6 @@ class Shard:
                 z=inputs[tape.rows.z, t][lat],
                 h_dec_all=h_dec_all[:, t + 1],
                 h_dec=h_dec_all[dec, t + 1],
-                h_dec_prev_all=h_dec_all[:, t],
                 gates_enc=self.gates_enc[t],
                 cell_enc=self.cell_enc[t + 1],
                 cell_enc_prev=self.cell_enc[t],
