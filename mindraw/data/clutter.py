@@ -275,37 +275,34 @@ def bent(digits, moves, bend):
 
 
 def _bend(out, digits, moves, bend):
-    n = len(digits)
-    edge = np.float32(SIDE + 1)
+    n, width = len(digits), SIDE + 3
     at = (moves @ BASIS).reshape(n, 2, SIDE, SIDE)
     at *= np.float32(bend / (LEVELS * FINE))
     axis = np.arange(1, SIDE + 1, dtype=np.float32)  # one black pixel frames a digit
     at[:, 0] += axis[:, None]
     at[:, 1] += axis
-    np.clip(at, 0, edge, out=at)
-    corner = at.astype(np.int32)
+    np.clip(at, 0, np.float32(SIDE + 1), out=at)
+    corner = np.floor(at)
     at -= corner
-    framed = np.zeros((n, SIDE + 3, SIDE + 3), np.float32)
+    down, right = at[:, 0], at[:, 1]
+    # in float32, which is exact here and has half the bytes, up to what `take` asks for
+    index = corner[:, 0] * np.float32(width)
+    index += corner[:, 1]
+    index += (np.arange(n, dtype=np.float32) * width**2)[:, None, None]
+    index = index.astype(np.intp)
+    framed = np.zeros((n, width, width), np.float32)
     framed[:, 1 : SIDE + 1, 1 : SIDE + 1] = digits
     flat = framed.reshape(-1)
-    width = SIDE + 3
-    index = corner[:, 0] * width
-    index += corner[:, 1]
-    index += (np.arange(n, dtype=np.int32) * width**2)[:, None, None]
-    down, right = at[:, 0], at[:, 1]
 
-    def across(index):
-        """Read between a pixel and its right neighbour."""
-        left = flat.take(index)
-        index += 1
-        mixed = flat.take(index)
+    def across(below):
+        """Read between a pixel, or the one below it, and its right neighbour."""
+        left, mixed = (flat[below * width + side :].take(index) for side in (0, 1))
         mixed -= left
         mixed *= right
         mixed += left
         return mixed
 
-    above = across(index)
-    index += width - 1
-    np.subtract(across(index), above, out=out)
+    above = across(0)
+    np.subtract(across(1), above, out=out)
     out *= down
     out += above
