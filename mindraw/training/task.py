@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..parallel import split as shares
+from ..team import shared_zeros
 from .ledger import sum_into
 from .minibatches import Minibatches
 from .streams import TEST, TRAIN
@@ -41,6 +43,10 @@ class Task:
         self.model, self.dataset, self.seed = model, dataset, seed
         self.ops, self.batch = model.ops, model.batch
         self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
+        self._splits = (dataset.train, dataset.test)
+        self._indices = shared_zeros((model.batch,), np.int64)
+        self._images = shared_zeros((model.batch, model.config.D), np.float32)
+        self._shares = shares(model.batch, model.workers.threads, multiple=1)
         self.config = asdict(model.config)
         self.training = {
             "dataset": dataset.name,
@@ -74,8 +80,22 @@ class Task:
         return self.measure(self.ops.to_numpy(sums).astype(np.float64).sum(0), len(split))
 
     def columns(self, split, indices, epoch):
-        """Return images as columns, array (D, b) on the backend."""
-        return self.ops.asarray(split.images(indices, epoch).T, copy=False)
+        """Return images as columns, array (D, b) on the backend; valid until the next call.
+
+        The model's processes make them together, each a share: fresh ones, such as bent digits
+        among distractors, take a fifth as long as the step that follows.
+        """
+        b, number = len(indices), self._splits.index(split)
+        self._indices[:b] = indices
+        self.model.workers.together(self._make, self._shares, number, epoch, b)
+        return self.ops.asarray(self._images[:b].T, copy=False)
+
+    def _make(self, share, meet, number, epoch, b):
+        """Make one process's share of b images."""
+        rows = slice(share.start, min(share.stop, b))
+        if rows.start < rows.stop:
+            images = self._splits[number].images(self._indices[rows], epoch)
+            np.copyto(self._images[rows], images)
 
     # ---------------------------------------------------------------- what a kind of model is
 

@@ -12,6 +12,7 @@ import pytest
 
 from mindraw import get_backend
 from mindraw.experiment import Classification, Experiment, main
+from mindraw.team import can_fork
 from mindraw.training import ClassifyTask, load
 from mindraw.training.history import parse
 
@@ -135,6 +136,25 @@ def test_what_a_task_says_of_pictures(tiny, idx_folder):
     assert 0 <= path.glimpses.min() and path.glimpses.max() <= 1 + 1e-5
     # the first glimpse, of the whole picture, is where the preset says it starts
     np.testing.assert_allclose(path.windows[0], [[19.5, 19.5, 39, 4]] * 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_processes_make_the_pictures_together(idx_folder, threads):
+    if threads > 1 and not can_fork():
+        pytest.skip("processes cannot be forked here")
+    experiment = PRESETS["best"].but(
+        minibatches=1, data=str(idx_folder), size=40, glimpses=2, h=6, read_n=3, batch=10,
+        threads=threads,
+    )  # fmt: skip
+    task = experiment.build(experiment.load(), get_backend("numpy"))
+    train, test = task.dataset.train, task.dataset.test
+    for split, epoch, indices in (
+        (train, 0, np.arange(10)), (train, 3, np.arange(10)[::-1]), (test, 0, np.arange(10, 17)),
+        (train, 1, np.array([5])), (test, 0, np.arange(10)),
+    ):  # fmt: skip
+        made = task.columns(split, indices, epoch)
+        np.testing.assert_array_equal(made.T, split.images(indices, epoch))
+    task.model.workers.forget()
 
 
 def test_every_option_has_a_line_of_help(capsys):
