@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-import json
 import os
 import sys
 from contextlib import ExitStack
@@ -39,17 +38,14 @@ MEASURES = tuple(
 )
 
 
-def read_run(folder: Path) -> tuple[Experiment, list[dict]]:
-    """The experiment a run was made from, and its history so far."""
+def read_history(folder: Path) -> list[dict]:
+    """The history of a run so far."""
     from mindraw.training.history import parse
 
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        text = (folder / "history.csv").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise MindrawError(f"{folder} is not the folder of a run: {error}") from error
-    settings.pop("mindraw")
-    return Experiment(**settings), parse(text)
+        return parse((folder / "history.csv").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MindrawError(f"{folder} has no history: {error}") from error
 
 
 def train_reference(
@@ -81,7 +77,7 @@ def train_reference(
     torch.set_num_threads(threads)
     dataset = experiment.load()
     one = dataclasses.replace(experiment, threads=1)
-    start = one.build(dataset, get_backend("numpy")).model
+    start = one.build(dataset, get_backend("numpy", experiment.dtype)).model
     numbers = Adam(
         start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip,
         rates=experiment.rates(start),
@@ -188,7 +184,7 @@ def main() -> int:
     try:
         if options.follow is not None and options.follow < 1:
             raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
-        experiment, _ = read_run(options.run)
+        experiment = Experiment.of(options.run)
         try:
             outcome, leader = train_reference(
                 experiment, folder, options.minibatches, options.compile, options.threads,
@@ -199,7 +195,7 @@ def main() -> int:
                 f"the reference needs PyTorch: pip install 'mindraw[bench]' ({error})"
             ) from error
         if leader is None:
-            _, leader = read_run(options.run)  # it may have gone on meanwhile
+            leader = read_history(options.run)  # it may have gone on meanwhile
         rows = join(leader, outcome.rows)
         if not rows:
             raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")

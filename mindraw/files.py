@@ -1,6 +1,7 @@
 """Files that are either the old or the new version, never half of one."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -38,6 +39,28 @@ def write_whole(path, content):
         fsync_folder(path.parent)
     except OSError as error:
         raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def write_json(path, content):
+    """Replace a JSON file at once; see `write_whole`."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_json(path):
+    """Return the dict that a JSON file holds.
+
+    Raises
+    ------
+    MindrawError
+        If it cannot be read, is no JSON, or holds something else than a dict.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MindrawError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise MindrawError(f"{path} does not hold names and values")
+    return content
 
 
 def fsync_folder(folder):

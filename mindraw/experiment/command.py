@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import __version__
 from ..backend import get_backend
 from ..errors import MindrawError
+from ..files import write_json
 from ..optim import Adam
 from ..training import Plan, Run, Session, load
 from .report import peak_memory
@@ -64,10 +65,10 @@ def _main(presets, argv, finish):
             run, experiment = None, _parse(presets[preset], rest, presets)
         else:
             run = stack.enter_context(Run.open(resume))
-            base = _read(run, type(presets[preset]))
+            base = type(presets[preset]).of(run.folder)
             experiment = _parse(base, rest, presets)
             _refuse_changes(run, base, experiment)
-        ops = get_backend(experiment.backend)
+        ops = get_backend(experiment.backend, experiment.dtype)
         _look_for_matplotlib(experiment)
         dataset = experiment.load()
         task = experiment.build(dataset, ops)
@@ -117,7 +118,7 @@ def _train(experiment, settings, task, run, finish):
 
     rates = experiment.learning_rates(task.minibatches.per_epoch)
     with Session(task, optimizer, plan, run, rates, draw) as session:
-        run.write_json(run.config, settings)
+        write_json(run.config, settings)
         outcome = session.train()
     if outcome.signal is not None:
         print(
@@ -152,9 +153,10 @@ def _tell(experiment, task, run, outcome):
         "minutes": outcome.seconds / 60,
         "peak memory in MB": memory,
         "backend": task.ops.name,
+        "dtype": experiment.dtype,
         "threads": task.model.threads,
     }
-    run.write_json(run.summary, summary)
+    write_json(run.summary, summary)
     for line in lines:
         print(line)
     print(
@@ -225,19 +227,6 @@ def _sentence(box):
             break
         words.append(line)
     return " ".join(words).rstrip(".") or "the options make no sense"
-
-
-def _read(run, kind):
-    """Return the experiment that a run was made from, which must be of this kind."""
-    settings = run.read_config()
-    settings.pop("mindraw", None)
-    names = {field.name for field in dataclasses.fields(kind)}
-    for name in sorted(settings.keys() - names):
-        raise MindrawError(f"{run.config}: this command does not know the option {name!r}")
-    # an option that this run does not mention is newer than it, and had its default
-    experiment = kind(**settings)
-    experiment.validate()
-    return experiment
 
 
 def _refuse_changes(run, base, experiment):

@@ -3,10 +3,13 @@
 import dataclasses
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .. import optim
 from ..errors import MindrawError
+from ..files import read_json
+from ..training.run import CONFIG
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Options:
         Processes that share a minibatch, one for each core; None for what suits the machine.
     backend : {"numpy", "cupy", "auto"}
         Where to compute; auto takes a GPU where CuPy finds one.
+    dtype : {"float32", "float64"}
+        Precision of all arithmetic; float64 takes two to three times as long.
     out : str or None
         The run's folder; None for a new one in runs/.
     """
@@ -105,7 +110,36 @@ class Options:
     seed: int = 0
     threads: int | None = None
     backend: Literal["numpy", "cupy", "auto"] = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
     out: str | None = None
+
+    @classmethod
+    def of(cls, folder):
+        """Return the experiment that a run was made from.
+
+        Parameters
+        ----------
+        folder : str or pathlib.Path
+            Of the run.
+
+        Raises
+        ------
+        MindrawError
+            If it is no run's folder, its config.json is damaged or holds an option that this kind
+            of experiment does not have.
+        """
+        config = Path(folder) / CONFIG
+        if not config.is_file():
+            raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
+        settings = read_json(config)
+        settings.pop("mindraw", None)
+        names = {field.name for field in dataclasses.fields(cls)}
+        for name in sorted(settings.keys() - names):
+            raise MindrawError(f"{config}: this command does not know the option {name!r}")
+        # an option that this run does not mention is newer than it, and had its default
+        experiment = cls(**settings)
+        experiment.validate()
+        return experiment
 
     def but(self, **numbers):
         """Return a copy in which some numbers are others."""

@@ -242,6 +242,37 @@ class Draw(Model):
         self._together(self._forward_backward)
         return self._losses(b)
 
+    def log_weights(self, x, eps):
+        """Return log p(x, z) - log q(z | x) for the z that this noise makes.
+
+        Its mean over the noise is the bound, less its sign; the logarithm of the weights' mean
+        comes nearer to log p(x) (Burda et al. 2016; `training/likelihood.py`).
+
+        Parameters
+        ----------
+        x : array (D, b)
+        eps : array (T, z, b)
+
+        Returns
+        -------
+        array (b,)
+            In nats.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model, or it does not hold all of its steps.
+        """
+        if len(self.segments) > 1:
+            raise MindrawError("importance weights take all steps: build the model to hold all T")
+        weights = -self.loss(x, eps).reconstruction
+        z = self.tape.by_step(self.tape.inputs)[self.tape.rows.z, : self.config.T]
+        b = len(weights)
+        for shard in self.shards:
+            own = z[shard.latents, :, :b]
+            weights += gaussian.log_ratio(self.ops, shard.q[:, :, :b], own, shard.eps[:, :, :b])
+        return weights
+
     def reconstruct(self, x, eps):
         """Return sigmoid(c_t) for every t while x is encoded and drawn again.
 

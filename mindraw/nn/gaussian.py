@@ -51,3 +51,27 @@ def backward(ops, dq, dz, q, z, scale):
         The gradient at `latent`: 1/B for the mean over a minibatch.
     """
     ops.kernels.gaussian_backward(dq, dz, q, z, scale)
+
+
+def log_ratio(ops, q, z, eps):
+    """log p(z) - log q(z | x) of samples: what they add to the weight of an importance sample.
+
+    sum over t and j of log N(z; 0, 1) - log N(z; mu, s^2) = (eps^2 - z^2) / 2 + log s. Its mean
+    over eps is less the latent loss.
+
+    Parameters
+    ----------
+    ops : Backend
+    q : array (T, 2z, B)
+        mu above log s.
+    z : array (z, T, B)
+    eps : array (T, z, B)
+        The noise that made z of q.
+
+    Returns
+    -------
+    array (B,)
+        In nats per example.
+    """
+    log_s = q[:, q.shape[1] // 2 :]
+    return ops.xp.sum(log_s + (eps * eps - (z * z).transpose(1, 0, 2)) / 2, axis=(0, 1))

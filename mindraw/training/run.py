@@ -10,15 +10,16 @@
 """
 
 import itertools
-import json
 from pathlib import Path
 
 from ..errors import MindrawError
-from ..files import write_whole
+from ..files import write_json
 from .checkpoint import NAME as CHECKPOINT
 
+#: What its options are called in the folder of a run.
+CONFIG = "config.json"
 #: What a run leaves behind that was killed before it wrote its config.json.
-UNBORN = {".lock", "config.json.new"}
+UNBORN = {".lock", f"{CONFIG}.new"}
 
 
 class Run:
@@ -37,7 +38,7 @@ class Run:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.config = self.folder / "config.json"
+        self.config = self.folder / CONFIG
         self.history = self.folder / "history.csv"
         self.checkpoint = self.folder / CHECKPOINT
         self.figures = self.folder / "figures"
@@ -72,7 +73,7 @@ class Run:
                     "or choose another --out"
                 )
         run = cls(place)
-        run.write_json(run.config, config)
+        write_json(run.config, config)
         return run
 
     @classmethod
@@ -84,29 +85,9 @@ class Run:
         MindrawError
             If it is not the folder of a run.
         """
-        if not (Path(folder) / "config.json").is_file():
-            raise MindrawError(f"{folder} is not the folder of a run: it holds no config.json")
+        if not (Path(folder) / CONFIG).is_file():
+            raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
         return cls(folder)
-
-    def read_config(self):
-        """Return what config.json holds.
-
-        Raises
-        ------
-        MindrawError
-            If it is damaged.
-        """
-        try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MindrawError(f"{self.config} cannot be read: {error}") from error
-        if not isinstance(config, dict):
-            raise MindrawError(f"{self.config} does not hold the options of a run")
-        return config
-
-    def write_json(self, path, content):
-        """Replace a JSON file of this run at once."""
-        write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
     def contents(self):
         """Return the names of what the folder holds by now."""

@@ -15,10 +15,11 @@ PRESETS = runpy.run_path(str(ROOT / "examples" / "mnist_attn.py"))["PRESETS"]
 
 
 @pytest.fixture
-def run(idx_folder, tmp_path, monkeypatch):
-    """The folder of a run of 6 minibatches with attention."""
+def run(idx_folder, tmp_path, monkeypatch, request):
+    """The folder of a run of 6 minibatches with attention, in float32 or what is asked for."""
     monkeypatch.chdir(tmp_path)
     options = {
+        "dtype": getattr(request, "param", "float32"),
         "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "minibatches": 6,
         "report": 2, "evaluate": 4, "checkpoint": 2, "pictures": 0, "threads": 1, "out": "run",
         "backend": "numpy",
@@ -54,10 +55,11 @@ def gaps(folder):
     return max(differences), [int(row["step"]) for row in rows]
 
 
-def test_the_reference_goes_the_same_way(run, curve, capsys):
+@pytest.mark.parametrize("run, apart", [("float32", 1e-3), ("float64", 1e-9)], indirect=["run"])
+def test_the_reference_goes_the_same_way(run, apart, curve, capsys):
     assert curve(run) == 0
     largest, steps = gaps(run.with_name("run-torch"))
-    assert largest < 1e-3 and steps == [2, 4, 6]
+    assert largest < apart and steps == [2, 4, 6]
     assert "test: mindraw" in capsys.readouterr().out
 
 

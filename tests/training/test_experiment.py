@@ -142,6 +142,20 @@ def test_a_run_from_before_an_option_goes_on_with_its_default(tiny):
     assert load("run/checkpoint.h5").step == 8
 
 
+def test_a_run_in_double_precision_stays_in_it(tiny, capsys):
+    for dtype, out in (("float64", "double"), ("float32", "single")):
+        assert main(PRESETS, [*tiny, "--minibatches", "4", "--dtype", dtype, "--out", out]) == 0
+        assert json.loads(Path(out, "summary.json").read_text())["dtype"] == dtype
+        checkpoint = load(f"{out}/checkpoint.h5")
+        assert {array.dtype for array in checkpoint.parameters.values()} == {np.dtype(dtype)}
+        assert checkpoint.m.dtype == checkpoint.v.dtype == dtype
+    capsys.readouterr()
+    sentence = refused(capsys, ["--resume", "double", "--dtype", "float32", "--minibatches", "8"])
+    assert "was trained with dtype = 'float64'" in sentence
+    assert main(PRESETS, ["--resume", "double", "--minibatches", "8"]) == 0
+    assert load("double/checkpoint.h5").parameters["latent.W"].dtype == np.float64
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_the_peak_of_memory_is_this_process_own():
     """A child starts anew, however much its parent holds."""

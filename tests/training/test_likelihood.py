@@ -1,0 +1,105 @@
+"""examples/likelihood.py: estimates that go on where they were, and its refusals."""
+
+import json
+import os
+import runpy
+import signal
+from pathlib import Path
+
+import pytest
+
+from mindraw.experiment import Classification, Experiment, main
+from mindraw.training.history import parse
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "examples/likelihood.py"))
+NAMES = SCRIPT["measure"].__globals__
+RUN = Experiment(
+    T=2, h_enc=8, h_dec=8, z=3, batch=10, minibatches=4, report=2, pictures=0, threads=1,
+    backend="numpy", out="run",
+)  # fmt: skip
+
+
+@pytest.fixture
+def trained(idx_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(NAMES, "BATCH", 5)
+    assert main({"quick": RUN}, ["--data", str(idx_folder)]) == 0
+
+
+def ask(*argv):
+    return SCRIPT["main"](["run", "--samples", "3", "--backend", "numpy", *argv])
+
+
+def test_it_tells_the_bound_and_the_estimate(trained, capsys):
+    assert ask() == 0
+    rows = parse(Path("run/likelihood-test-3.csv").read_text())
+    told = json.loads(Path("run/likelihood-test-3.json").read_text())
+    assert [row["image"] for row in rows] == list(range(len(rows))) and len(rows) > 10
+    for row in rows:
+        assert row["estimate"] <= row["bound"] and 1 <= row["effective"] <= 3
+    mean = sum(row["estimate"] for row in rows) / len(rows)
+    assert told["estimate"] == pytest.approx(mean) and told["step"] == 4
+    said = capsys.readouterr().out
+    assert f"estimate     {mean:.2f} nats" in said
+    assert f"on {len(rows)} images of test, 3 samples each" in said
+    # the noise is another, and the bound nearly the same
+    assert ask("--seed", "1", "--out", "other.csv") == 0
+    other = json.loads(Path("other.json").read_text())
+    assert other["bound"] != told["bound"] and other["bound"] == pytest.approx(told["bound"], 0.01)
+
+
+def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkeypatch):
+    assert ask("--out", "whole.csv", "--images", "12") == 0
+    assert ask("--out", "parts.csv", "--images", "3") == 0
+    with open("parts.csv", "a") as file:
+        file.write("3,101.2")  # killed within a line
+    estimate = NAMES["estimate"]
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return estimate(*arguments)
+
+    monkeypatch.setitem(NAMES, "estimate", interrupted)
+    assert ask("--out", "parts.csv", "--images", "12") == 128 + signal.SIGINT
+    assert "stopped by SIGINT at picture 5 of 12, all saved" in capsys.readouterr().out
+    monkeypatch.setitem(NAMES, "estimate", estimate)
+    assert ask("--out", "parts.csv", "--images", "12") == 0
+    whole, parts = (parse(Path(name).read_text()) for name in ("whole.csv", "parts.csv"))
+    for one, other in zip(whole, parts, strict=True):
+        assert one == pytest.approx(other, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["--samples", "0"], "samples is 0: it must be a whole number of at least 1"),
+        (["--images", "0"], "images is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--split", "valid"], "mnist has no split valid: choose test or train"),
+        (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it, or choose"),
+        (["--out", "no/where.csv"], "no/where.json cannot be written"),
+        (["--out", "alone.csv"], "alone.json cannot be read"),
+    ],
+)
+def test_what_cannot_be_estimated_is_told_in_one_sentence(trained, capsys, argv, said):
+    assert ask("--images", "2", "--out", "there.csv") == 0
+    Path("alone.csv").write_text("image\n")
+    capsys.readouterr()
+    assert ask(*argv) == 2
+    err = [line for line in capsys.readouterr().err.splitlines() if "pictures to train" not in line]
+    assert len(err) == 1 and said in err[0]
+
+
+def test_other_folders_are_refused(trained, idx_folder, capsys):
+    glimpses = Classification(
+        glimpses=2, h=8, batch=10, minibatches=1, pictures=0, threads=1, backend="numpy",
+        out="classified",
+    )  # fmt: skip
+    assert main({"quick": glimpses}, ["--data", str(idx_folder)]) == 0
+    capsys.readouterr()
+    for folder, said in (
+        ("nowhere", "nowhere is not the folder of a run"),
+        ("classified", "this command does not know the option"),
+    ):
+        assert SCRIPT["main"]([folder]) == 2
+        assert said in capsys.readouterr().err
