@@ -3,6 +3,8 @@
 import sys
 from dataclasses import dataclass
 
+import numpy as np
+
 
 class Split:
     """The pictures of one part of a data set: training, validation or test.
@@ -73,6 +75,23 @@ class Dataset:
     source: str
     stand_in: bool = False
     classes: int = 10
+
+
+def spread(split, n):
+    """Return the indices of n pictures, all where there are no more, evenly over a split.
+
+    Data sets may be sorted by class: the first pictures of the binarised MNIST are all zeros.
+
+    Parameters
+    ----------
+    split : Split
+    n : int
+
+    Returns
+    -------
+    int array (at most n,)
+    """
+    return np.unique(np.linspace(0, len(split) - 1, min(n, len(split))).astype(int))
 
 
 def announce(line):

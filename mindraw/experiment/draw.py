@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from .. import data
+from ..data.dataset import spread
 from ..errors import MindrawError
 from ..models.attention import Aim
 from ..models.draw import Draw, DrawConfig
@@ -174,7 +175,7 @@ def mean_logits(split, n=10_000):
     n : int
         Pictures to take, evenly over the split.
     """
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(n, len(split))).astype(int))
+    chosen = spread(split, n)
     total = 0.0
     for start in range(0, len(chosen), 100):
         total += split.images(chosen[start : start + 100], 0).sum(axis=0, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.dataset import spread
 from ..errors import MindrawError
 from ..models.draw import Draw, DrawConfig
 from .checkpoint import load
@@ -46,7 +47,7 @@ class DrawTask(Task):
         return pictures(self.model, self.model.generate(self._noise(n, GENERATE, 0)))
 
     def reconstructions(self, n=10):
-        """Encode and draw again the first test images, with the same noise at every call.
+        """Encode and draw again test images from all over the set, with the same noise each time.
 
         Parameters
         ----------
@@ -58,9 +59,8 @@ class DrawTask(Task):
         x : numpy.ndarray (n, C, H, W)
         canvases : numpy.ndarray (T, n, C, H, W)
         """
-        n = min(n, self.batch, len(self.dataset.test))
-        indices = np.arange(n)
-        x = self.dataset.test.images(indices, 0)
+        indices = spread(self.dataset.test, min(n, self.batch))
+        n, x = len(indices), self.dataset.test.images(indices, 0)
         canvases = self.model.reconstruct(self.ops.asarray(x.T), self._noise(n, RECONSTRUCT, 0))
         return x.reshape(n, *shape(self.model)), pictures(self.model, canvases)
 

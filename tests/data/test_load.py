@@ -8,6 +8,7 @@ from data_files import digits, idx, write_binarized, write_mnist
 
 from mindraw import data
 from mindraw.data import fetch, locate
+from mindraw.data.dataset import spread
 from mindraw.errors import MindrawError
 
 
@@ -183,3 +184,8 @@ def test_importing_is_light():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (found.stdout.strip(), found.returncode) == ("", 0), found.stderr
+
+
+@pytest.mark.parametrize("n, want", [(1, [0]), (3, [0, 4, 9]), (10, range(10)), (99, range(10))])
+def test_pictures_to_show_come_from_all_over_a_split(n, want):
+    assert spread(range(10), n).tolist() == list(want)
