@@ -51,17 +51,17 @@ def measure(given):
             while survey.done < n and signals.received is None:
                 stop = min((survey.done // BATCH + 1) * BATCH, n)
                 survey.add(estimate(model, split, survey.done, stop, given.samples, given.seed))
-                summary = survey.summary()
+                summary = survey.summary()  # kept at every block: a killed process leaves it
                 bar.advance()
                 bar.report({f"{name}_nats": summary[name] for name in ("bound", "estimate")})
         if survey.done < n:
             print(f"stopped by {signals.received.name} at picture {survey.done} of {n}, all saved")
             return 128 + signals.received
-        summary = survey.summary()
+        summary, done = survey.summary(), survey.done
     for name in ("bound", "estimate"):
         print(f"{name:12} {summary[name]:.2f} nats, +- {summary[f'{name}, standard error']:.2f}")
     print(
-        f"on {n} images of {given.split}, {given.samples} samples each, of which "
+        f"on {done} images of {given.split}, {given.samples} samples each, of which "
         f"{summary['effective samples, median']:.1f} count in the median; {out}"
     )
     return 0
@@ -84,7 +84,9 @@ def main(argv=None):
         return measure(parser.parse_args(argv))
     except MindrawError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"{error.filename or 'the table'}: {error.strerror or error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

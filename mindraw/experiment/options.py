@@ -3,13 +3,12 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from .. import optim
 from ..errors import MindrawError
 from ..files import read_json
-from ..training.run import CONFIG
+from ..training.run import find_config
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,7 @@ class Options:
             If it is no run's folder, its config.json is damaged or holds an option that this kind
             of experiment does not have.
         """
-        config = Path(folder) / CONFIG
-        if not config.is_file():
-            raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
+        config = find_config(folder)
         settings = read_json(config)
         settings.pop("mindraw", None)
         names = {field.name for field in dataclasses.fields(cls)}

@@ -14,9 +14,6 @@ from ..files import read_json, write_json
 from .history import History
 from .streams import IMPORTANCE
 
-#: What is known of each picture; the last four columns are an `Estimate`.
-COLUMNS = ("image", "bound", "estimate", "effective")
-
 
 class Estimate(NamedTuple):
     """What K importance samples say of each of b pictures; arrays numpy.ndarray (b,).
@@ -94,6 +91,8 @@ class Survey:
 
     def __init__(self, path, what):
         self.path, self.beside = path, path.with_suffix(".json")
+        if path == self.beside:
+            raise MindrawError(f"{path} would lie where what it is of is kept: call it .csv")
         text = ""
         if path.exists():
             there = read_json(self.beside)
@@ -108,7 +107,7 @@ class Survey:
             text = "".join(line for line in whole if line.endswith("\n"))
         self.what = what
         write_json(self.beside, what)
-        self._table = History(path, COLUMNS, text)
+        self._table = History(path, ("image", *Estimate._fields), text)
 
     @property
     def done(self):
@@ -122,7 +121,7 @@ class Survey:
             self._table.append(image | dict(zip(Estimate._fields, row, strict=True)))
 
     def summary(self):
-        """Return the means over the pictures, in nats, with their standard errors.
+        """Return the means over the pictures, in nats, with their standard errors; keep them too.
 
         Returns
         -------

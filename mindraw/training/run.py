@@ -85,8 +85,7 @@ class Run:
         MindrawError
             If it is not the folder of a run.
         """
-        if not (Path(folder) / CONFIG).is_file():
-            raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
+        find_config(folder)
         return cls(folder)
 
     def contents(self):
@@ -124,6 +123,24 @@ class Run:
                 f"{self.folder} is in use: another process is training there"
             ) from error
         return file
+
+
+def find_config(folder):
+    """Return the path of a run's options.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+
+    Raises
+    ------
+    MindrawError
+        If it is not the folder of a run.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
+    return path
 
 
 def _nth(folder, number):

@@ -1,5 +1,6 @@
 """examples/likelihood.py: estimates that go on where they were, and its refusals."""
 
+import errno
 import json
 import os
 import runpy
@@ -67,6 +68,20 @@ def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkey
     whole, parts = (parse(Path(name).read_text()) for name in ("whole.csv", "parts.csv"))
     for one, other in zip(whole, parts, strict=True):
         assert one == pytest.approx(other, rel=1e-6)
+    # fewer than there are: what is told is of all that there are
+    capsys.readouterr()
+    assert ask("--out", "parts.csv", "--images", "2") == 0
+    assert "on 12 images of test" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(NAMES["Survey"], "add", full)
+    capsys.readouterr()
+    assert ask() == 2
+    assert capsys.readouterr().err.endswith("the table: No space left on device\n")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +92,7 @@ def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkey
         (["--seed", "-1"], "seed is -1"),
         (["--split", "valid"], "mnist has no split valid: choose test or train"),
         (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it, or choose"),
+        (["--out", "there.json"], "there.json would lie where what it is of is kept: call it .csv"),
         (["--out", "no/where.csv"], "no/where.json cannot be written"),
         (["--out", "alone.csv"], "alone.json cannot be read"),
     ],
