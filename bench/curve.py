@@ -71,17 +71,13 @@ def train_reference(
 
     from bench.reference import Follower, TorchAdam, TorchModel
     from mindraw.backend import get_backend
-    from mindraw.optim import Adam
     from mindraw.training import DrawTask, Plan, Run, Session
 
     torch.set_num_threads(threads)
     dataset = experiment.load()
     one = dataclasses.replace(experiment, threads=1)
     start = one.build(dataset, get_backend("numpy", experiment.dtype)).model
-    numbers = Adam(
-        start.parameters, start.ops, experiment.lr, experiment.beta1, clip=experiment.clip,
-        rates=experiment.rates(start),
-    )  # fmt: skip
+    numbers = experiment.optimizer(start)
     model = TorchModel(start, compiled)
     optimizer = TorchAdam(model, numbers)
     task = DrawTask(model, dataset, experiment.seed)

@@ -77,6 +77,10 @@ class TorchAdam:
     def __init__(self, model: TorchModel, like):
         self.lr, self.clip, self.count = like.lr, like.clip, 0
         self._leaves = list(model.leaves.values())
+        named = ([], [])
+        for name, leaf in model.leaves.items():
+            named[name in like.apart].append(leaf)
+        self._clipped = [leaves for leaves in named if leaves]
         m, v = model.parameters.like(), model.parameters.like()
         self.m, self.v = m.flat, v.flat
         # one group of parameters for each rate, as PyTorch has it
@@ -97,9 +101,10 @@ class TorchAdam:
             self._adam.state[leaf] = state
 
     def step(self, gradients, lr=None):
-        """Clip the model's gradients by their global norm, and update."""
+        """Clip the model's gradients, those that are clipped apart by their own norm; update."""
         self.count += 1
-        clip_exactly(self._leaves, self.clip)
+        for leaves in self._clipped:
+            clip_exactly(leaves, self.clip)
         lr = self.lr if lr is None else lr
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * lr

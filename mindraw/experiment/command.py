@@ -13,7 +13,6 @@ from .. import __version__
 from ..backend import get_backend
 from ..errors import MindrawError
 from ..files import write_json
-from ..optim import Adam
 from ..training import Plan, Run, Session, load
 from .report import peak_memory
 
@@ -94,11 +93,7 @@ def _start_from(path, task):
 
 def _train(experiment, settings, task, run, finish):
     """Train, draw, and tell what came out; return the exit code."""
-    optimizer = Adam(
-        task.model.parameters, task.ops, lr=experiment.lr, beta1=experiment.beta1,
-        clip=experiment.clip, workers=task.model.workers,
-        rates=experiment.rates(task.model), apart=experiment.apart(task.model),
-    )  # fmt: skip
+    optimizer = experiment.optimizer(task.model)
     plan = Plan(
         steps=experiment.steps(task.minibatches.per_epoch),
         report=experiment.report,

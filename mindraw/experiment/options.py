@@ -196,6 +196,13 @@ class Options:
             rates = optim.constant(self.lr)
         return optim.warmed(rates, self.lr_warmup) if self.lr_warmup else rates
 
+    def optimizer(self, model):
+        """Return the `mindraw.optim.Adam` that trains a model."""
+        return optim.Adam(
+            model.parameters, model.ops, lr=self.lr, beta1=self.beta1, clip=self.clip,
+            workers=model.workers, rates=self.rates(model), apart=self.apart(model),
+        )  # fmt: skip
+
     def rates(self, model):
         """Return what the learning rate is multiplied by, for the parameters where it is not 1."""
         return {} if self.aim_rate == 1 else dict.fromkeys(model.aiming, self.aim_rate)

@@ -179,7 +179,9 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(tmp_p
 
     def history(folder, steps, torch):
         model, _, _ = make(config, 10, spread=0.05)
-        adam = Adam(model.parameters, model.ops, clip=0.5)
+        aiming = model.aiming  # with a rate and a clip of its own; empty without attention
+        rates = dict.fromkeys(aiming, 0.3)
+        adam = Adam(model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming)
         if torch:
             model = TorchModel(model)
             adam = TorchAdam(model, adam)
