@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mindraw import MindrawError, get_backend
+from mindraw.data.dataset import announce
 from mindraw.experiment import Experiment
 from mindraw.training.draw import load_model
 from mindraw.training.likelihood import Survey, estimate
@@ -36,11 +37,18 @@ def measure(given):
     split = getattr(dataset, given.split)
     if split is None:
         raise MindrawError(f"{dataset.name} has no split {given.split}: choose test or train")
+    trained, found = checkpoint.training["training images"], len(dataset.train)
+    if found != trained:
+        announce(
+            f"the run was trained on {trained:,} pictures, and here there are {found:,}: these are "
+            "not its data; --data names the folder of those that are"
+        )
     n = min(given.images or len(split), len(split))
     what = {
         "step": checkpoint.step,
         **checkpoint.training,
         "split": given.split,
+        "pictures": len(split),
         "samples": given.samples,
         "noise seed": given.seed,
     }

@@ -82,16 +82,26 @@ def write_idx(path, array):
     path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
-@pytest.fixture(scope="session")
-def idx_folder(tmp_path_factory):
-    """MNIST's four files with 60 and 25 small scribbles."""
-    folder = tmp_path_factory.mktemp("data")
+def write_scribbles(folder, **counts):
+    """MNIST's four files with small scribbles: train and t10k, so many of each."""
     mnist = folder / "mnist"
     mnist.mkdir()
     rng = np.random.default_rng(5)
-    for name, n in (("train", 60), ("t10k", 25)):
+    for name, n in counts.items():
         images = np.zeros((n, 28, 28), np.uint8)
         images[:, 8:20, 8:20] = rng.integers(0, 256, (n, 12, 12))
         write_idx(mnist / f"{name}-images-idx3-ubyte", images)
         write_idx(mnist / f"{name}-labels-idx1-ubyte", rng.integers(0, 10, n))
     return folder
+
+
+@pytest.fixture(scope="session")
+def idx_folder(tmp_path_factory):
+    """MNIST's four files with 60 and 25 small scribbles."""
+    return write_scribbles(tmp_path_factory.mktemp("data"), train=60, t10k=25)
+
+
+@pytest.fixture(scope="session")
+def smaller_idx_folder(tmp_path_factory):
+    """The same with 40 and 15."""
+    return write_scribbles(tmp_path_factory.mktemp("data"), train=40, t10k=15)

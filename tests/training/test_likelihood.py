@@ -74,6 +74,16 @@ def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkey
     assert "on 12 images of test" in capsys.readouterr().out
 
 
+def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(trained, smaller_idx_folder, capsys):
+    other = ["--images", "2", "--data", str(smaller_idx_folder)]
+    assert ask("--images", "2", "--out", "there.csv") == 0
+    assert "not its data" not in capsys.readouterr().err
+    assert ask(*other, "--out", "others.csv") == 0
+    assert "was trained on 60 pictures, and here there are 40" in capsys.readouterr().err
+    assert ask(*other, "--out", "there.csv") == 2
+    assert "holds estimates with pictures = 25, not 15" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
