@@ -57,9 +57,6 @@ def tape_shapes(config, R, B, threads, held):
         "dgates_enc": (4 * h_enc, K * B),
         "dgates_dec": (4 * h_dec, K * B),
         "dq": (2 * z, K * B),
-        "dcanvas_initial": (config.D, B),
-        "dh_enc_initial": (h_enc, B),
-        "dh_dec_initial": (h_dec, B),
     }
 
 
@@ -205,8 +202,12 @@ class Shard:
         Of the parameters, for the products backward.
     eps : array (T, z, B)
         The noise of its own latent units.
-    steps : list of types.SimpleNamespace
-        For each t the views that step t works on; ``*_prev`` belong to t - 1.
+    steps : dict of Segment to list of types.SimpleNamespace
+        For each step t of a segment the views that it works on; ``*_prev`` belong to t - 1.
+    first : types.SimpleNamespace
+        The first step of all, which comes from the same state with every example. What the LSTMs
+        make of that state is one column, the same for all examples, and joins the constant part of
+        their gates: of their inputs and weights this step has the others only, r_t and z_t.
     states : list of (last, first, kept)
         Of each array that a segment hands on to the next: where the last step leaves it, where the
         first one takes it, and where it is kept for the backward pass, for all segments but the
@@ -219,6 +220,7 @@ class Shard:
 
     def __init__(self, config, canvas, ops, tape, p, k, threads, segments):
         K, B, z, h_enc, h_dec = segments.held, tape.B, config.z, config.h_enc, config.h_dec
+        R = canvas.R
         enc, dec, lat, pixels = (split(n, threads)[k] for n in (h_enc, h_dec, z, config.D))
         self.units_enc, self.units_dec, self.latents, self.pixels = enc, dec, lat, pixels
         self.examples = split(B, threads, multiple=1)[k]
@@ -236,6 +238,14 @@ class Shard:
             "dcell_dec": (own_dec, B),
             "dv": (own_dec + own_z, B),
         }
+        if config.initial == "learned":
+            shapes |= {
+                "first_dec": (4 * own_dec, 1),
+                "enc_from_initial": (4 * own_enc, 1),
+                "sums_enc": (4 * h_enc, 1),
+                "sums_dec": (4 * h_dec, 1),
+                "dh_dec_part": (own_dec, 1),
+            }
         shapes |= canvas.shard_shapes(self)
         later = len(segments) - 1
         shapes |= {
@@ -261,8 +271,6 @@ class Shard:
         self.columns.add("W_latent", p.latent.W, enc)
         self.columns.add("W_v", p.decoder.W_v, dec, after(h_dec, lat))
         self.reconstruction, self.latent = tape.loss_shares[k, 0], tape.loss_shares[k, 1]
-        self.dh_enc_initial = tape.dh_enc_initial[enc]
-        self.dh_dec_initial = tape.dh_dec_initial[dec]
         self.dh_dec_next_v, self.dz = self.dv[:own_dec], self.dv[own_dec:]
 
         inputs, dgates_enc, dgates_dec, dq = map(
@@ -279,10 +287,15 @@ class Shard:
             (self.canvas, self.canvas, self.kept_canvas),
         ]
         self.eps = tape.eps[:, lat]
-        self.steps = [
+        held = [
             SimpleNamespace(
                 u_all=inputs[tape.rows.u, t],
                 v_all=inputs[tape.rows.v, t],
+                W_u=self.rows.W_u,
+                W_v=self.rows.W_v,
+                W_v_columns=self.columns.W_v,
+                constant_dec=self.rows.b_dec,
+                dv=self.dv,
                 h_enc_all=h_enc_all[:, t + 1],
                 h_enc=h_enc_all[enc, t + 1],
                 z=inputs[tape.rows.z, t][lat],
@@ -305,4 +318,18 @@ class Shard:
             for t in range(K)
         ]
         self.weight_gradients = {}
+        self.held = held
         canvas.lay_out(self, tape, p)
+        self.W_u_initial, self.W_v_initial = self.rows.W_u[:, R:], self.rows.W_v[:, :h_dec]
+        for s in held:
+            s.constant_enc = self.constant
+        self.first = first = SimpleNamespace(**vars(held[0]))
+        first.u_all, first.v_all = inputs[tape.rows.r, 0], inputs[tape.rows.z, 0]
+        first.W_u, first.W_v = self.rows.W_u[:, :R], self.rows.W_v[:, h_dec:]
+        first.dv, first.W_v_columns = self.dz, self.columns.W_v[:, own_dec:]
+        if config.initial == "learned":
+            first.constant_enc, first.constant_dec = self.first_enc, self.first_dec
+        self.steps = {
+            segment: [held[0] if segment.number else first, *held[1 : segment.length]]
+            for segment in segments
+        }

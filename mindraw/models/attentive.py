@@ -58,6 +58,7 @@ class AttentiveCanvas:
         return {
             "dheads": (self.heads, (K + 1) * B),
             "du": (self.R + config.h_enc + config.h_dec, B),
+            "dcanvas_initial": (config.D, B),
         }
 
     def shard_shapes(self, shard):
@@ -74,9 +75,10 @@ class AttentiveCanvas:
             "update": (b, H * C, W),
             "x_hat": (K, b, H * C, W),
             "heads": (self.heads, b),
-            "work_dec": (length(shard.units_dec), self.batch),
             "dlog_gamma": (b,),
         }
+        if config.initial == "learned":
+            shapes |= {"first_enc": (4 * length(shard.units_enc), 1), "sums_look": (5, 1)}
         N = config.read_n
         shapes |= attention.shapes("read", K, b, H, W, C, N, pictures=2)
         shapes |= {"read_half": (K, b, 2 * N, C * W), "read_patch": (b, 2 * N, C * N)}
@@ -96,6 +98,9 @@ class AttentiveCanvas:
         part = split(tape.du.shape[0], shard.parts)[shard.part]
         shard.columns.add("W_u", p.encoder.W_u, part)
         shard.du = tape.du[part]
+        part = split(self.R, shard.parts)[shard.part]
+        shard.dr_first, shard.W_r = tape.du[part], p.encoder.W_u[:, part]
+        shard.W_look = p.read.W[:, shard.units_dec]
         shard.dh_enc_next = tape.du[tape.rows.h_enc][shard.units_enc]
         shard.dh_dec_next_u = tape.du[tape.rows.h_dec][shard.units_dec]
         shard.read_p, shard.write_p = shard.heads[self.look], shard.heads[self.attend]
@@ -124,13 +129,13 @@ class AttentiveCanvas:
         dw, dattend, dread = (
             dheads[rows][:, :, own] for rows in (self.stroke, self.attend, self.look)
         )
-        shard.dheads_first_all = dheads[:, 0]
+        shard.dread_first_all = dheads[self.look, 0]
         shard.dread_first, shard.dread_last = dread[:, 0], dread[:, K]
         shard.dread_beyond = dread[:, self.segments.last.length]
         shard.constant = shard.rows.b_enc
         if len(self.segments) == 1:
             shard.read_windows, shard.write_windows = shard.read_a, shard.write_a
-        for t, s in enumerate(shard.steps):
+        for t, s in enumerate(shard.held):
             s.r = patches_first(r[:, t], 2 * config.read_n)
             s.h_dec_seen_prev, s.h_dec_seen = h_dec[:, t], h_dec[:, t + 1]
             s.x_hat = shard.x_hat[t]
@@ -156,12 +161,20 @@ class AttentiveCanvas:
         else:
             shard.canvas.fill(0)
 
-    def begin_backward(self, shard):
+    def first_read_backward(self, shard, s, meet):
+        """The same as `read_backward`, from the encoder's gates: of u_1 only r_1 is left."""
+        linear.backward(self.ops, shard.dr_first, s.dgates_enc_all, shard.W_r)
+        self.read_backward(shard, s, meet)
+
+    def begin_backward(self, shard, g):
         """Hand the gradient at c_0 over, in the order of the pixels; the first glimpse's too."""
-        self.ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
-        self.ops.xp.copyto(shard.dcanvas_initial, shard.logits)
-        linear.backward(self.ops, shard.work_dec, shard.dheads_first_all, shard.columns.W_heads)
-        shard.dh_dec_initial += shard.work_dec
+        ops = self.ops
+        ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
+        ops.xp.copyto(shard.dcanvas_initial, shard.logits)
+        linear.bias_gradient(ops, shard.sums_look, shard.dread_first_all)
+        linear.backward(ops, shard.dh_dec_part, shard.sums_look, shard.W_look)
+        dh_dec = g.initial.h_dec[shard.units_dec]
+        dh_dec += shard.dh_dec_part
 
     def note(self, shard, segment):
         """Keep the windows of a segment whose arrays the next one takes."""
@@ -260,8 +273,10 @@ class AttentiveCanvas:
         ]
 
     def constant_gradients(self, tape, g):
-        """Nothing is the same at every step: x, too, is read through the window."""
-        return []
+        """Nothing is the same at every step: x, too, is read through the window. c_0 is left."""
+        if self.config.initial != "learned":
+            return []
+        return [(linear.bias_gradient, g.initial.c, tape.dcanvas_initial)]
 
 
 def as_image(array, C):

@@ -13,7 +13,7 @@ from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
 from ..parallel import split
 from . import attention
-from .activations import Columns, Rows, length, stacked
+from .activations import Columns, Rows, after, length, stacked
 from .attention import Aim
 from .model import Model
 
@@ -120,7 +120,6 @@ class Tape:
             "dgates": (4 * h, T * B),
             "dread": (5, T * B),
             "doverview": (5, len(config.overviews) * B),
-            "dh_initial": (h, B),
             "target": (K, B),
             "p": (K, B),
             "dlogits": (K, B),
@@ -152,6 +151,9 @@ class Shard:
     steps : list of types.SimpleNamespace
         For each t the views that step t works on; ``*_prev`` belong to t - 1, and ``*_all`` have
         all rows where there is a process's own part, too.
+    first : types.SimpleNamespace
+        The first of them. h_0 is the same for every example, and what the LSTM makes of it joins
+        the constant part of the gates, so that of its input and weights this step has r_1's only.
     weight_gradients : list of (function, gradient, arguments)
         Its share of what follows the time loop.
     """
@@ -175,6 +177,9 @@ class Shard:
             "dcell": (n, B),
             "dlog_gamma": (b,),
         }
+        if config.initial == "learned":
+            column = (4 * n, 1)
+            shapes |= {"first_constant": column, "sums": (4 * h, 1), "look": (5, 1), "part": (n, 1)}
         self.__dict__.update(vars(carve(ops, shapes)))
         for name in ("target", "p", "dlogits"):
             setattr(self, name, getattr(tape, name)[:, seen])
@@ -200,10 +205,13 @@ class Shard:
         )
         own_dread = {t: doverview[:, k, seen] for k, t in enumerate(config.overviews)}
         self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
-        self.dh_initial = tape.dh_initial[own]
         self.steps = [
             SimpleNamespace(
                 u_all=inputs[:, t],
+                W_u=self.rows.W_u,
+                constant=self.rows.b,
+                du=self.du,
+                W_u_columns=self.columns.W_u,
                 r=patches_first(inputs[:R, t, seen]),
                 h=states[own, t + 1],
                 h_seen_prev=states[:, t, seen],
@@ -220,6 +228,12 @@ class Shard:
             )
             for t in range(T)
         ]
+        self.first, part = self.steps[0], split(R, threads)[k]
+        self.first.u_all, self.first.W_u = inputs[:R, 0], self.rows.W_u[:, :R]
+        self.first.du, self.first.W_u_columns = tape.du[part], p.encoder.W_u[:, part]
+        if config.initial == "learned":
+            self.first.constant, self.W_u_initial = self.first_constant, self.rows.W_u[:, R:]
+            self.W_u_initial_columns = p.encoder.W_u[:, after(R, own)]
 
 
 class Classifier(Model):
@@ -420,13 +434,15 @@ class Classifier(Model):
         rows.refresh()
         if self.config.initial == "learned":
             ops.xp.copyto(shard.h_initial, p.initial.h[shard.units])
+            linear.forward(ops, shard.first_constant, p.initial.h, shard.W_u_initial)
+            shard.first_constant += rows.b
         meet()  # h_0
         for s in shard.steps:
             self._read(shard, s, p)
             meet()  # r_t
             lstm.forward(
                 ops, s.h, s.cell, s.gates,
-                s.u_all, rows.b, s.cell_prev, rows.W_u,
+                s.u_all, s.constant, s.cell_prev, s.W_u,
             )  # fmt: skip
             meet()  # h_t
         linear.forward(ops, shard.logits, shard.h_last, p.classify.W)
@@ -447,12 +463,24 @@ class Classifier(Model):
                 shard.dh, shard.dh_prev, None, s.cell, s.cell_prev,
             )  # fmt: skip
             meet()  # the gates
-            linear.backward(ops, shard.du, s.dgates_all, columns.W_u)
+            linear.backward(ops, s.du, s.dgates_all, s.W_u_columns)
             meet()  # r_t
             self._read_backward(shard, s)
             meet()  # where step t looked
-            self._state_backward(shard, s)
-        ops.xp.add(shard.dh, shard.dh_prev, out=shard.dh_initial)
+            if s is not shard.first:
+                self._state_backward(shard, s)
+        if self.config.initial == "learned":
+            self._begin_backward(shard)
+
+    def _begin_backward(self, shard):
+        """The gradient at h_0, of which every example has the same: from sums over them."""
+        ops, first, dh = self.ops, shard.first, self.gradients.initial.h[shard.units]
+        linear.bias_gradient(ops, shard.sums, first.dgates_all)
+        linear.backward(ops, dh, shard.sums, shard.W_u_initial_columns)
+        if first.aimed:
+            linear.bias_gradient(ops, shard.look, first.dread_all)
+            linear.backward(ops, shard.part, shard.look, shard.columns.W_read)
+            dh += shard.part
 
     def _state_backward(self, shard, s):
         """What flows to h_{t-1} from where step t looked; more flows by way of u_t."""
@@ -496,8 +524,6 @@ class Classifier(Model):
             (linear.bias_gradient, g.read.b, tape.dread),
             (linear.bias_gradient, g.classify.b, tape.dlogits),
         ]
-        if self.config.initial == "learned":
-            parts += [(linear.bias_gradient, g.initial.h, tape.dh_initial)]
         if self.config.first == "learned":
             parts += [(linear.bias_gradient, g.initial.glimpse, tape.doverview)]
         for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):

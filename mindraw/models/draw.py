@@ -17,7 +17,7 @@ import numpy as np
 from ..arena import Params
 from ..errors import MindrawError
 from ..nn import gaussian, linear, lstm
-from .activations import Shard, Tape
+from .activations import Shard, Tape, after
 from .attention import Aim
 from .attentive import AttentiveCanvas
 from .model import Model
@@ -415,9 +415,19 @@ class Draw(Model):
             initial, copy = self.parameters.initial, self.ops.xp.copyto
             copy(shard.h_enc_initial, initial.h_enc[shard.units_enc])
             copy(shard.h_dec_initial, initial.h_dec[shard.units_dec])
+            self._begin_gates(shard)
         else:
             shard.h_enc_initial.fill(0)
             shard.h_dec_initial.fill(0)
+
+    def _begin_gates(self, shard):
+        """What the gates of the first step make of h_enc_0 and h_dec_0: one column for all."""
+        ops, first, initial = self.ops, shard.first, self.parameters.initial
+        states = self.parameters.stacked("initial.h_enc", "initial.h_dec")
+        linear.forward(ops, shard.enc_from_initial, states, shard.W_u_initial)
+        ops.xp.add(shard.constant, shard.enc_from_initial, out=first.constant_enc)
+        linear.forward(ops, first.constant_dec, initial.h_dec, shard.W_v_initial)
+        first.constant_dec += shard.rows.b_dec
 
     def _enter(self, shard, segment):
         """Begin a segment where the one before it ended, and keep that state."""
@@ -440,13 +450,13 @@ class Draw(Model):
     def _steps_forward(self, shard, meet, segment, latent, show=False):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
         meet()  # h_enc and h_dec before the first of these steps
-        canvas.aim(shard, shard.steps[0])
-        for t, s in enumerate(shard.steps[: segment.length], segment.start):
+        canvas.aim(shard, shard.steps[segment][0])
+        for t, s in enumerate(shard.steps[segment], segment.start):
             canvas.read(shard, s, p)
             meet()  # r_t
             lstm.forward(
                 ops, s.h_enc, s.cell_enc, s.gates_enc,
-                s.u_all, shard.constant, s.cell_enc_prev, rows.W_u,
+                s.u_all, s.constant_enc, s.cell_enc_prev, s.W_u,
             )  # fmt: skip
             meet()  # h_enc_t
             gaussian.forward(
@@ -455,7 +465,7 @@ class Draw(Model):
             meet()  # z_t
             lstm.forward(
                 ops, s.h_dec, s.cell_dec, s.gates_dec,
-                s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
+                s.v_all, s.constant_dec, s.cell_dec_prev, s.W_v,
             )  # fmt: skip
             meet()  # h_dec_t
             canvas.write(shard, s, p)
@@ -464,7 +474,7 @@ class Draw(Model):
 
     def _steps_backward(self, shard, meet, segment):
         ops, columns, canvas = self.ops, shard.columns, self.canvas
-        for s in reversed(shard.steps[: segment.length]):
+        for s in reversed(shard.steps[segment]):
             canvas.write_backward(shard, s)
             meet()  # what was written at t, and read at t + 1
             canvas.decoder_backward(shard, s)
@@ -473,7 +483,7 @@ class Draw(Model):
                 shard.dh_dec_next_u, shard.dh_dec_next_v, s.cell_dec, s.cell_dec_prev,
             )  # fmt: skip
             meet()  # the decoder's gates
-            linear.backward(ops, shard.dv, s.dgates_dec_all, columns.W_v)
+            linear.backward(ops, s.dv, s.dgates_dec_all, s.W_v_columns)
             gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, 1 / self.batch)
             meet()  # q_t
             linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
@@ -482,8 +492,11 @@ class Draw(Model):
                 shard.dh_enc_next, None, s.cell_enc, s.cell_enc_prev,
             )  # fmt: skip
             meet()  # the encoder's gates
-            linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
-            canvas.read_backward(shard, s, meet)
+            if s is shard.first:
+                canvas.first_read_backward(shard, s, meet)
+            else:
+                linear.backward(ops, shard.du, s.dgates_enc_all, columns.W_u)
+                canvas.read_backward(shard, s, meet)
 
     def _loss_backward(self, shard):
         """dc_T; nothing flows back into the last step from beyond it."""
@@ -494,22 +507,34 @@ class Draw(Model):
         shard.dcell_dec.fill(0)
 
     def _begin_backward(self, shard):
-        """Hand the gradients at the initial states over."""
-        self.ops.xp.copyto(shard.dh_enc_initial, shard.dh_enc_next)
-        self.ops.xp.add(shard.dh_dec_next_u, shard.dh_dec_next_v, out=shard.dh_dec_initial)
-        self.canvas.begin_backward(shard)
+        """The gradients at the initial states, from the first step's gates.
+
+        Every example has the same states: what is left to multiply are sums over the minibatch.
+        """
+        if self.config.initial != "learned":
+            return
+        ops, g, p, first = self.ops, self.gradients, self.parameters, shard.first
+        linear.bias_gradient(ops, shard.sums_enc, first.dgates_enc_all)
+        linear.bias_gradient(ops, shard.sums_dec, first.dgates_dec_all)
+        R, h_enc, enc, dec = self.canvas.R, self.config.h_enc, shard.units_enc, shard.units_dec
+        W_u, dh_dec = p.encoder.W_u, g.initial.h_dec[dec]
+        linear.backward(ops, g.initial.h_enc[enc], shard.sums_enc, W_u[:, after(R, enc)])
+        linear.backward(ops, dh_dec, shard.sums_enc, W_u[:, after(R + h_enc, dec)])
+        linear.backward(ops, shard.dh_dec_part, shard.sums_dec, p.decoder.W_v[:, dec])
+        dh_dec += shard.dh_dec_part
+        self.canvas.begin_backward(shard, g)
 
     def _generate(self, shard, meet):
         ops, p, rows, canvas = self.ops, self.parameters, shard.rows, self.canvas
         rows.refresh()
         for segment in self.segments:
             self._enter(shard, segment)
-            for t, s in enumerate(shard.steps[: segment.length], segment.start):
+            for t, s in enumerate(shard.steps[segment], segment.start):
                 ops.xp.copyto(s.z, shard.eps[t])
                 meet()  # z_t, and at first h_dec before it
                 lstm.forward(
                     ops, s.h_dec, s.cell_dec, s.gates_dec,
-                    s.v_all, rows.b_dec, s.cell_dec_prev, rows.W_v,
+                    s.v_all, s.constant_dec, s.cell_dec_prev, s.W_v,
                 )  # fmt: skip
                 meet()  # h_dec_t
                 canvas.write(shard, s, p)
@@ -540,12 +565,6 @@ class Draw(Model):
             for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
                 shard.weight_gradients[segment] = share
         parts = self.canvas.constant_gradients(tape, g)
-        if self.config.initial == "learned":
-            parts += [
-                (linear.bias_gradient, g.initial.c, tape.dcanvas_initial),
-                (linear.bias_gradient, g.initial.h_enc, tape.dh_enc_initial),
-                (linear.bias_gradient, g.initial.h_dec, tape.dh_dec_initial),
-            ]
         for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
             shard.constant_gradients = share
             if len(self.segments) > 1:

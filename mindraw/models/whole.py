@@ -41,12 +41,19 @@ class WholeCanvas:
     def shard_shapes(self, shard):
         """Name and size one process's own arrays."""
         own, B = length(shard.pixels), self.batch
-        return {
+        shapes = {
             "canvas": (own, B),
             "work": (own, B),
             "du": (own + length(shard.units_enc) + length(shard.units_dec), B),
             "constant": (4 * length(shard.units_enc), B),
         }
+        if self.config.initial == "learned":
+            shapes |= {
+                "first_enc": shapes["constant"],
+                "sums_canvas": (own, 1),
+                "dr_sums": (own, 1),
+            }
+        return shapes
 
     def lay_out(self, shard, tape, p):
         """Give a shard and its steps their views."""
@@ -61,10 +68,10 @@ class WholeCanvas:
         shard.dh_dec_next_u = shard.du[units:]
         shard.x, shard.x_all = tape.x[own], tape.x
         r, dcanvas = tape.by_step(tape.inputs)[tape.rows.r], tape.by_step(tape.dcanvas)
-        shard.dcanvas_initial = tape.dcanvas_initial[own]
+        shard.W_r = p.encoder.W_u[:, own]
         shard.dcanvas_first, shard.dcanvas_last = dcanvas[own, 0], dcanvas[own, self.segments.held]
         shard.dcanvas_final = dcanvas[own, self.segments.last.length]
-        for t, s in enumerate(shard.steps):
+        for t, s in enumerate(shard.held):
             s.r = r[own, t]
             s.dcanvas_all, s.dcanvas = dcanvas[:, t + 1], dcanvas[own, t + 1]
             s.dcanvas_prev = dcanvas[own, t]
@@ -81,9 +88,16 @@ class WholeCanvas:
         else:
             shard.canvas.fill(0)
 
-    def begin_backward(self, shard):
-        """Hand the gradient at c_0 over."""
-        self.ops.xp.copyto(shard.dcanvas_initial, shard.dcanvas_first)
+    def first_read_backward(self, shard, s, meet):
+        """What flows into c_0 is a sum over the minibatch: see `begin_backward`."""
+
+    def begin_backward(self, shard, g):
+        """The gradient at c_0, of which every example has the same: from that at c_1 and at r_1."""
+        ops, first, pixels = self.ops, shard.first, shard.pixels
+        linear.bias_gradient(ops, shard.sums_canvas, first.dcanvas)
+        linear.backward(ops, shard.dr_sums, shard.sums_enc, shard.W_r)
+        x_hat, x = first.r[:, :1], shard.x[:, :1]  # x - x_hat is the same for all
+        read.backward(ops, g.initial.c[pixels], shard.dr_sums, shard.sums_canvas, x_hat, x)
 
     def note(self, shard, segment):
         """Nothing is to be known of a segment later: there are no windows."""

@@ -34,6 +34,7 @@ PLACES = (
 WHOLE, ATTENTION = "draw", "draw, attention"
 SEGMENTS, ATTENTION_SEGMENTS = "draw, recompute", "draw, attention, recompute"
 CLASSIFY, FIRST = "classify", "classify, first learned"
+OVERVIEWS = "classify, first learned, every 2"
 
 #: For every backward function: the operation whose check must catch its faults, the outputs
 #: that are also scaled by 1.0005, and how many faults are planted.
@@ -63,7 +64,8 @@ TARGETS = {
     "read.backward": ("read", "dcanvas_prev", 2),
     "softmax.backward": ("softmax", "dlogits", 2),
     "write.backward": ("write", "dh", 2),
-    "WholeCanvas.begin_backward": (WHOLE, "", 1),
+    "WholeCanvas.begin_backward": (WHOLE, "", 3),
+    "WholeCanvas.first_read_backward": (WHOLE, "", 0),
     "WholeCanvas.read_backward": (WHOLE, "", 1),
     "WholeCanvas.write_backward": (WHOLE, "", 0),
     "WholeCanvas.decoder_backward": (WHOLE, "", 1),
@@ -71,30 +73,32 @@ TARGETS = {
     "WholeCanvas.leave_backward": (SEGMENTS, "", 2),
     "WholeCanvas.weight_gradients": (WHOLE, "", 3),
     "WholeCanvas.constant_gradients": (WHOLE, "", 2),
-    "AttentiveCanvas.begin_backward": (ATTENTION, "", 6),
+    "AttentiveCanvas.begin_backward": (ATTENTION, "", 7),
+    "AttentiveCanvas.first_read_backward": (ATTENTION, "", 2),
     "AttentiveCanvas.read_backward": (ATTENTION, "", 4),
     "AttentiveCanvas.write_backward": (ATTENTION, "", 3),
     "AttentiveCanvas.decoder_backward": (ATTENTION, "", 1),
     "AttentiveCanvas.loss_backward": (ATTENTION_SEGMENTS, "", 4),
     "AttentiveCanvas.leave_backward": (ATTENTION_SEGMENTS, "", 3),
     "AttentiveCanvas.weight_gradients": (ATTENTION_SEGMENTS, "", 3),
-    "AttentiveCanvas.constant_gradients": (ATTENTION, "", 0),
+    "AttentiveCanvas.constant_gradients": (ATTENTION, "", 1),
     "Draw.loss_and_gradient": (WHOLE, "", 1),
     "Draw._forward_backward": (WHOLE, "", 3),
-    "Draw._begin_backward": (WHOLE, "", 6),
+    "Draw._begin_backward": (WHOLE, "", 9),
     "Draw._backward": (SEGMENTS, "", 8),
     "Draw._loss_backward": (SEGMENTS, "", 12),
-    "Draw._steps_backward": (ATTENTION, "", 12),
-    "Draw._lay_out_weight_gradients": (SEGMENTS, "", 9),
+    "Draw._steps_backward": (ATTENTION, "", 13),
+    "Draw._lay_out_weight_gradients": (SEGMENTS, "", 5),
     "Draw._sum_weight_gradients": (SEGMENTS, "", 5),
     "attention.place_backward": (CLASSIFY, "", 2),
     "Model._share_gradients": (FIRST, "", 2),
     "Classifier.loss_and_gradient": (CLASSIFY, "", 1),
     "Classifier._forward_backward": (CLASSIFY, "", 3),
-    "Classifier._backward": (CLASSIFY, "", 18),
-    "Classifier._state_backward": (FIRST, "", 3),
+    "Classifier._backward": (CLASSIFY, "", 15),
+    "Classifier._begin_backward": (CLASSIFY, "", 7),
+    "Classifier._state_backward": (OVERVIEWS, "", 3),
     "Classifier._read_backward": (FIRST, "", 3),
-    "Classifier._lay_out_weight_gradients": (FIRST, "", 10),
+    "Classifier._lay_out_weight_gradients": (FIRST, "", 8),
 }
 
 
