@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mindraw.backend import get_backend
-from mindraw.models.classify import Classifier, ClassifierConfig
-from mindraw.models.draw import Draw, DrawConfig
+from mindraw.models.classify import Classifier
+from mindraw.models.config import ClassifierConfig, DrawConfig
+from mindraw.models.draw import Draw
 
 BATCH = 100
 MNIST = {"H": 28, "W": 28, "C": 1, "h_enc": 256, "h_dec": 256}

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from bench.configs import build
-from mindraw.models.classify import ClassifierConfig
+from mindraw.models.config import ClassifierConfig
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from bench.configs import BATCH, CONFIGS, make_problem
 from bench.engines import available_cores, choose_own_kernels, numpy_version
 from bench.step import at_least_one, machine
 from mindraw.backend import get_backend
-from mindraw.models.draw import Draw, DrawConfig
+from mindraw.models.config import DrawConfig
+from mindraw.models.draw import Draw
 
 
 def measure(config, held: list[int | None], rounds: int, threads: int) -> list[dict]:

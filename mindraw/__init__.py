@@ -6,8 +6,9 @@ The names here are the public engine; `mindraw.data`, `mindraw.figures`,
 
 from .backend import get_backend
 from .errors import MindrawError
-from .models.classify import Classifier, ClassifierConfig
-from .models.draw import Draw, DrawConfig
+from .models.classify import Classifier
+from .models.config import ClassifierConfig, DrawConfig
+from .models.draw import Draw
 from .optim import Adam
 
 __all__ = [

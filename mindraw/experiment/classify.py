@@ -8,7 +8,8 @@ import numpy as np
 from .. import data
 from ..errors import MindrawError
 from ..models.attention import Aim
-from ..models.classify import Classifier, ClassifierConfig
+from ..models.classify import Classifier
+from ..models.config import ClassifierConfig
 from ..training import ClassifyTask
 from .options import Options
 from .report import title

@@ -9,7 +9,8 @@ from .. import data
 from ..data.dataset import spread
 from ..errors import MindrawError
 from ..models.attention import Aim
-from ..models.draw import Draw, DrawConfig
+from ..models.config import DrawConfig
+from ..models.draw import Draw
 from ..models.segments import Segments
 from ..training import DrawTask
 from ..training.draw import windows

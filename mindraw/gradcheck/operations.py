@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..backend import get_backend
-from ..models.classify import Classifier, ClassifierConfig
-from ..models.draw import Draw, DrawConfig
+from ..models.classify import Classifier
+from ..models.config import ClassifierConfig, DrawConfig
+from ..models.draw import Draw
 from ..nn import bernoulli, filterbank, glimpse, read, softmax
 from . import pairs
 from .checker import COMPLEX

@@ -4,92 +4,15 @@ The encoder of DRAW without its decoder: every step reads one glimpse of the pic
 hidden state says where the next one looks. After the last, a softmax on h names the class.
 """
 
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import NamedTuple
 
-from ..arena import Params, carve
+from ..arena import Params
 from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
-from ..parallel import split
 from . import attention
-from .activations import Columns, Rows, after, length, stacked
 from .attention import Aim
+from .classify_activations import Shard, Tape
 from .model import Model
-
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """The shape of a model, in the letters of the paper.
-
-    Parameters
-    ----------
-    H, W, C : int
-        Rows, columns and channels of a picture, in pixels.
-    T : int
-        Glimpses.
-    h : int
-        Units of the encoder's LSTM.
-    read_n : int
-        Side of a glimpse, in filters.
-    classes : int
-        K.
-    initial : {"learned", "zeros"}
-        Whether h_0 is learned or stays 0. The LSTM's cell starts at 0.
-    first : {"state", "learned"}
-        Whether the first glimpse looks where h_0 says, as all others do where theirs say, or
-        has five learned numbers of its own.
-    first_every : int or None
-        Every how many glimpses one looks where those five say, again; None for the first alone.
-
-    Raises
-    ------
-    MindrawError
-        If a size is not a whole number of at least 1, a choice is unknown, or `first_every` is
-        given without numbers of its own for the first glimpse.
-    """
-
-    H: int = 100
-    W: int = 100
-    C: int = 1
-    T: int = 8
-    h: int = 256
-    read_n: int = 12
-    classes: int = 10
-    initial: str = "learned"
-    first: str = "state"
-    first_every: int | None = None
-
-    def __post_init__(self):
-        every = () if self.first_every is None else ("first_every",)
-        for name in ("H", "W", "C", "T", "h", "read_n", "classes", *every):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
-        for name, choices in (("initial", ("learned", "zeros")), ("first", ("state", "learned"))):
-            value = getattr(self, name)
-            if value not in choices:
-                raise MindrawError(f"{name} is {value!r}: it must be {' or '.join(choices)}")
-        if every and self.first == "state":
-            raise MindrawError(
-                f"first_every is {self.first_every}, but the first glimpse has no numbers of its "
-                "own: give first learned"
-            )
-
-    @property
-    def overviews(self):
-        """The steps, from 0, that look where the learned numbers say and not where h does."""
-        return range(0, self.T if self.first == "learned" else 0, self.first_every or self.T)
-
-    @property
-    def D(self):
-        """Numbers in a picture: C*H*W."""
-        return self.C * self.H * self.W
-
-    @property
-    def R(self):
-        """Numbers in a glimpse: C*N^2."""
-        return self.C * self.read_n**2
 
 
 class Losses(NamedTuple):
@@ -99,145 +22,11 @@ class Losses(NamedTuple):
     wrong: object
 
 
-class Tape:
-    """The arrays all shards share; columns run over (time, batch).
-
-    Attributes
-    ----------
-    u, h_prev : array (features, T*B)
-        What the LSTM reads at each step, [r_t; h_{t-1}], and the second part of it.
-    dread : array (5, T*B)
-        The gradient at where h_{t-1} said to look; it stays 0 for the overviews.
-    doverview : array (5, overviews*B)
-        The gradient at where they looked.
-    """
-
-    def __init__(self, config, ops, B):
-        T, R, h, K = config.T, config.R, config.h, config.classes
-        shapes = {
-            "inputs": (R + h, (T + 1) * B),  # column block t holds r_t above h_{t-1}
-            "du": (R + h, B),
-            "dgates": (4 * h, T * B),
-            "dread": (5, T * B),
-            "doverview": (5, len(config.overviews) * B),
-            "target": (K, B),
-            "p": (K, B),
-            "dlogits": (K, B),
-            "losses": (2, B),
-        }
-        self.__dict__.update(vars(carve(ops, shapes)))
-        self.B = B
-        self.loss, self.wrong = self.losses[0], self.losses[1]
-        self.r, self.h = self.inputs[:R], self.inputs[R:]
-        self.u, self.h_prev = self.inputs[:, : T * B], self.h[:, : T * B]
-        self.h_last = self.h[:, T * B :]
-
-    def by_step(self, array):
-        """View a (features, steps*B) array as (features, steps, B)."""
-        return array.reshape(array.shape[0], -1, self.B)
-
-
-class Shard:
-    """What one process works on: some units of the LSTM, and some examples.
-
-    Attributes
-    ----------
-    units, examples : slice
-    rows : Rows
-    columns : Columns
-        The parameters, for the products forward and backward (see `activations.py`).
-    image : array (b, H*C, W)
-        The pictures.
-    steps : list of types.SimpleNamespace
-        For each t the views that step t works on; ``*_prev`` belong to t - 1, and ``*_all`` have
-        all rows where there is a process's own part, too.
-    first : types.SimpleNamespace
-        The first of them. h_0 is the same for every example, and what the LSTM makes of it joins
-        the constant part of the gates, so that of its input and weights this step has r_1's only.
-    weight_gradients : list of (function, gradient, arguments)
-        Its share of what follows the time loop.
-    """
-
-    def __init__(self, config, ops, tape, p, grid, k, threads):
-        H, W, C, T, h, N = config.H, config.W, config.C, config.T, config.h, config.read_n
-        B, R = tape.B, config.R
-        own, seen = split(h, threads)[k], split(B, threads, multiple=1)[k]
-        self.units, self.examples = own, seen
-        part = split(R + h, threads)[k]
-        n, b = length(own), length(seen)
-        shapes = attention.shapes("read", T, b, H, W, C, N) | {
-            "read_p": (5, b),
-            "image": (b, H * C, W),
-            "half": (T, b, N, C * W),
-            "patch": (b, N, C * N),
-            "gates": (T, 4 * n, B),
-            "cell": (T + 1, n, B),
-            "logits": (config.classes, b),
-            "dh": (n, B),
-            "dcell": (n, B),
-            "dlog_gamma": (b,),
-        }
-        if config.initial == "learned":
-            column = (4 * n, 1)
-            shapes |= {"first_constant": column, "sums": (4 * h, 1), "look": (5, 1), "part": (n, 1)}
-        self.__dict__.update(vars(carve(ops, shapes)))
-        for name in ("target", "p", "dlogits"):
-            setattr(self, name, getattr(tape, name)[:, seen])
-        self.loss, self.wrong = tape.loss[seen], tape.wrong[seen]
-        self.image_to = self.image.reshape(b, H, C, W)
-        self.rows = Rows(ops)
-        self.rows.add("W_u", p.encoder.W_u, h, own)
-        self.rows.add("b", p.encoder.b, h, own)
-        self.columns = Columns(ops)
-        self.columns.add("W_u", p.encoder.W_u, part)
-        self.columns.add("W_read", p.read.W, own)
-        self.columns.add("W_classify", p.classify.W, own)
-        self.dlogits_all = tape.dlogits
-
-        def patches_first(array):  # (N*C*N, b) seen as (b, N, C*N)
-            return array.reshape(N, C * N, b).transpose(2, 0, 1)
-
-        # what flows back from the LSTM of step t: to r_t and to h_{t-1}
-        self.du, self.dh_prev = tape.du[part], tape.du[R:][own]
-        self.dr = patches_first(tape.du[:R, seen])
-        inputs, states, dgates, dread, doverview = map(
-            tape.by_step, (tape.inputs, tape.h, tape.dgates, tape.dread, tape.doverview)
-        )
-        own_dread = {t: doverview[:, k, seen] for k, t in enumerate(config.overviews)}
-        self.h_initial, self.h_last = states[own, 0], states[:, T, seen]
-        self.steps = [
-            SimpleNamespace(
-                u_all=inputs[:, t],
-                W_u=self.rows.W_u,
-                constant=self.rows.b,
-                du=self.du,
-                W_u_columns=self.columns.W_u,
-                r=patches_first(inputs[:R, t, seen]),
-                h=states[own, t + 1],
-                h_seen_prev=states[:, t, seen],
-                half=self.half[t],
-                gates=self.gates[t],
-                cell=self.cell[t + 1],
-                cell_prev=self.cell[t],
-                dgates_all=dgates[:, t],
-                dgates=stacked(dgates[:, t], h, own),
-                dread_all=dread[:, t],
-                dread=own_dread.get(t, dread[:, t, seen]),
-                bank=attention.views(self, "read", t, grid),
-                aimed=t not in config.overviews,
-            )
-            for t in range(T)
-        ]
-        self.first, part = self.steps[0], split(R, threads)[k]
-        self.first.u_all, self.first.W_u = inputs[:R, 0], self.rows.W_u[:, :R]
-        self.first.du, self.first.W_u_columns = tape.du[part], p.encoder.W_u[:, part]
-        if config.initial == "learned":
-            self.first.constant, self.W_u_initial = self.first_constant, self.rows.W_u[:, R:]
-            self.W_u_initial_columns = p.encoder.W_u[:, after(R, own)]
-
-
 class Classifier(Model):
     """T glimpses into an LSTM and a softmax, with every buffer laid out once.
+
+    With the pictures x, (D, b), `loss` and `loss_and_gradient` take their targets, (K, b): 1 for
+    the class of each example, 0 for the others. They return `Losses`.
 
     Parameters
     ----------
@@ -319,54 +108,6 @@ class Classifier(Model):
 
     # ---------------------------------------------------------------- the whole minibatch
 
-    def loss(self, x, target):
-        """Run forward and return the losses.
-
-        Parameters
-        ----------
-        x : array (D, b)
-            Pixels in [0, 1]; b at most the batch size.
-        target : array (K, b)
-            1 for the class of each example, 0 for the others.
-
-        Returns
-        -------
-        Losses
-            Views into the tape, valid until the next call.
-
-        Raises
-        ------
-        MindrawError
-            If a shape does not fit the model.
-        """
-        b = self._take(x, target)
-        self._together(self._forward)
-        return Losses(self.tape.loss[:b], self.tape.wrong[:b])
-
-    def loss_and_gradient(self, x, target):
-        """Run forward and backward; set `gradients` to those of the mean loss in nats.
-
-        Parameters
-        ----------
-        x : array (D, B)
-        target : array (K, B)
-
-        Returns
-        -------
-        Losses
-            Views into the tape, valid until the next call.
-
-        Raises
-        ------
-        MindrawError
-            If a shape does not fit the model, or the minibatch is not a full one.
-        """
-        b = self._take(x, target)
-        if b != self.batch:
-            raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
-        self._together(self._forward_backward)
-        return Losses(self.tape.loss, self.tape.wrong)
-
     def probabilities(self, b=None):
         """Return what the last call took each class for, array (K, b); valid until the next."""
         return self.tape.p[:, :b]
@@ -419,6 +160,9 @@ class Classifier(Model):
             here = images[shard.examples]
             self.ops.xp.copyto(shard.image_to[: here.shape[0]], here)
         return b
+
+    def _losses(self, b):
+        return Losses(self.tape.loss[:b], self.tape.wrong[:b])
 
     # ---------------------------------------------------------------- one shard, over time
 

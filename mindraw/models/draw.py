@@ -9,7 +9,6 @@ To hold fewer than T steps, the passes go over segments of them (see `segments.p
 is usually one. The backward pass computes all but the last again, and the weight gradients add up.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,70 +24,6 @@ from .segments import Segments
 from .whole import WholeCanvas
 
 
-@dataclass(frozen=True)
-class DrawConfig:
-    """The shape of a model, in the letters of the paper.
-
-    Parameters
-    ----------
-    H, W, C : int
-        Rows, columns and channels of an image, in pixels.
-    T : int
-        Steps.
-    h_enc, h_dec : int
-        Units of the encoder's and the decoder's LSTM.
-    z : int
-        Latent units per step.
-    read_n, write_n : int or None
-        Sides of the read and the write glimpse, in filters; both None reads and writes
-        without attention.
-    initial : {"learned", "zeros"}
-        Whether c_0, h_enc_0 and h_dec_0 are learned (the paper) or stay 0 (the replication).
-        The cells of both LSTMs start at 0.
-
-    Raises
-    ------
-    MindrawError
-        If a size is not a whole number of at least 1, `initial` is unknown, or only one of
-        `read_n` and `write_n` is given.
-    """
-
-    H: int = 28
-    W: int = 28
-    C: int = 1
-    T: int = 20
-    h_enc: int = 256
-    h_dec: int = 256
-    z: int = 10
-    read_n: int | None = None
-    write_n: int | None = None
-    initial: str = "learned"
-
-    def __post_init__(self):
-        if (self.read_n is None) != (self.write_n is None):
-            raise MindrawError(
-                f"read_n is {self.read_n} and write_n is {self.write_n}: give both for "
-                "attention, or neither"
-            )
-        attention = ("read_n", "write_n") if self.attention else ()
-        for name in ("H", "W", "C", "T", "h_enc", "h_dec", "z", *attention):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
-        if self.initial not in ("learned", "zeros"):
-            raise MindrawError(f"initial is {self.initial!r}: it must be 'learned' or 'zeros'")
-
-    @property
-    def D(self):
-        """Numbers in an image: C*H*W."""
-        return self.C * self.H * self.W
-
-    @property
-    def attention(self):
-        """Whether the model reads and writes by attention."""
-        return self.read_n is not None
-
-
 class Losses(NamedTuple):
     """The two parts of the bound, in nats per example; arrays (b,) on the backend."""
 
@@ -98,6 +33,9 @@ class Losses(NamedTuple):
 
 class Draw(Model):
     """DRAW, with every buffer laid out once.
+
+    With the pictures x, (D, b), `loss` and `loss_and_gradient` take noise from N(0, 1), (T, z, b),
+    and return `Losses`.
 
     Parameters
     ----------
@@ -193,54 +131,6 @@ class Draw(Model):
         return (self.config.T, self.config.z, self.batch if b is None else b)
 
     # ---------------------------------------------------------------- the whole minibatch
-
-    def loss(self, x, eps):
-        """Run forward and return the losses.
-
-        Parameters
-        ----------
-        x : array (D, b)
-            Pixels in [0, 1]; b at most the batch size.
-        eps : array (T, z, b)
-            Noise from N(0, 1).
-
-        Returns
-        -------
-        Losses
-            Views into the tape, valid until the next call.
-
-        Raises
-        ------
-        MindrawError
-            If a shape does not fit the model.
-        """
-        b = self._take(x, eps)
-        self._together(self._forward)
-        return self._losses(b)
-
-    def loss_and_gradient(self, x, eps):
-        """Run forward and backward; set `gradients` to those of the mean loss in nats.
-
-        Parameters
-        ----------
-        x : array (D, B)
-        eps : array (T, z, B)
-
-        Returns
-        -------
-        Losses
-            Views into the tape, valid until the next call.
-
-        Raises
-        ------
-        MindrawError
-            If a shape does not fit the model, or the minibatch is not a full one.
-        """
-        b = self._take(x, eps)
-        if b != self.batch:
-            raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
-        self._together(self._forward_backward)
-        return self._losses(b)
 
     def log_weights(self, x, eps):
         """Return log p(x, z) - log q(z | x) for the z that this noise makes.

@@ -1,4 +1,4 @@
-"""What the models share: workers, weights to start from, and weight gradients in shares."""
+"""What the models share: a minibatch's way, weights to start from, and gradients in shares."""
 
 import numpy as np
 
@@ -11,7 +11,9 @@ class Model:
     """A model for minibatches of one size, which one process or several work on.
 
     A subclass lays out `parameters` and `gradients`, both `Params`, and `shards`, one for each
-    process, and names in `aiming` the parameters that say where to look.
+    process, and names in `aiming` the parameters that say where to look. It has the methods
+    `_take`, which copies a minibatch in and returns its size b, `_forward` and
+    `_forward_backward`, what a process does on its shard, and `_losses` of b examples.
 
     Parameters
     ----------
@@ -60,6 +62,54 @@ class Model:
             else:
                 parts.append(np.zeros(shape))
         self.parameters.load(np.concatenate([part.ravel() for part in parts]))
+
+    def loss(self, x, other):
+        """Run forward and return the losses.
+
+        Parameters
+        ----------
+        x : array (D, b)
+            Pixels in [0, 1]; b at most the batch size.
+        other : array (..., b)
+            What else the model takes: noise or targets, as its class says.
+
+        Returns
+        -------
+        NamedTuple of array (b,)
+            The model's `Losses`: views into the tape, valid until the next call.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model.
+        """
+        b = self._take(x, other)
+        self._together(self._forward)
+        return self._losses(b)
+
+    def loss_and_gradient(self, x, other):
+        """Run forward and backward; set `gradients` to those of the mean loss in nats.
+
+        Parameters
+        ----------
+        x : array (D, B)
+        other : array (..., B)
+
+        Returns
+        -------
+        NamedTuple of array (B,)
+            As `loss` does.
+
+        Raises
+        ------
+        MindrawError
+            If a shape does not fit the model, or the minibatch is not a full one.
+        """
+        b = self._take(x, other)
+        if b != self.batch:
+            raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
+        self._together(self._forward_backward)
+        return self._losses(b)
 
     def _together(self, method, *arguments):
         """Have every process work on its shard: the same at every call, with other numbers."""

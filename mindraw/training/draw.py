@@ -4,7 +4,8 @@ import numpy as np
 
 from ..data.dataset import spread
 from ..errors import MindrawError
-from ..models.draw import Draw, DrawConfig
+from ..models.config import DrawConfig
+from ..models.draw import Draw
 from .checkpoint import load
 from .streams import GENERATE, RECONSTRUCT
 from .task import Task

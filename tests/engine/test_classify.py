@@ -5,7 +5,8 @@ import pytest
 
 from mindraw import MindrawError, get_backend
 from mindraw.models.attention import Aim
-from mindraw.models.classify import Classifier, ClassifierConfig
+from mindraw.models.classify import Classifier
+from mindraw.models.config import ClassifierConfig
 
 CONFIG = ClassifierConfig(H=9, W=12, C=2, T=3, h=5, read_n=3, classes=4, first="learned")
 

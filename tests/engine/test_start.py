@@ -5,7 +5,8 @@ import pytest
 
 from mindraw.backend import get_backend
 from mindraw.models.attention import Aim
-from mindraw.models.draw import Draw, DrawConfig
+from mindraw.models.config import DrawConfig
+from mindraw.models.draw import Draw
 
 B = 3
 

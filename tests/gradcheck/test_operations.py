@@ -31,7 +31,7 @@ from mindraw.gradcheck.operations import (
     shape_of,
 )
 from mindraw.kernels import reference
-from mindraw.models.classify import ClassifierConfig
+from mindraw.models.config import ClassifierConfig
 
 NUMPY = get_backend("numpy", "float64")
 SMALL = KERNELS + LAYERS

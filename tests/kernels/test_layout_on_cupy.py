@@ -5,19 +5,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mindraw import Draw, DrawConfig
+from mindraw import Classifier, ClassifierConfig, Draw, DrawConfig
 from mindraw.backend import Backend
 from mindraw.kernels import fused
-from mindraw.models import activations, classify
+from mindraw.models import activations, classify_activations
 
 #: Bytes between the buffers of `unbacked`.
 APART = 1 << 20
 CONFIGS = {
     "whole": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3),
     "attentive": DrawConfig(H=5, W=4, C=2, T=3, h_enc=6, h_dec=5, z=3, read_n=3, write_n=2),
-    "classify": classify.ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, first="learned"),
+    "classify": ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, first="learned"),
 }
-PARTS = (activations.Tape, activations.Shard, classify.Tape, classify.Shard)
+PARTS = tuple(
+    kind for lies in (activations, classify_activations) for kind in (lies.Tape, lies.Shard)
+)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def place_in_numpy(array):
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_every_view_lies_as_in_numpy(config, unbacked):
     ops, ndarray = unbacked
-    model = Draw if isinstance(config, DrawConfig) else classify.Classifier
+    model = Draw if isinstance(config, DrawConfig) else Classifier
     ours = arrays_of(model(config, ops, batch=3), ndarray)
     theirs = arrays_of(
         model(config, Backend("not numpy", np, fused, "float32"), batch=3), np.ndarray

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mindraw.backend import get_backend
-from mindraw.models.classify import Classifier, ClassifierConfig
+from mindraw.models.classify import Classifier
+from mindraw.models.config import ClassifierConfig
 from mindraw.optim import Adam
 
 CHOICES = list(itertools.product((1, 2, 5), (1, 3), ("learned", "zeros"), ("state", "learned")))

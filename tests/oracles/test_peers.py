@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mindraw.backend import get_backend
-from mindraw.models.draw import Draw, DrawConfig
+from mindraw.models.config import DrawConfig
+from mindraw.models.draw import Draw
 from mindraw.optim import Adam, decay
 from mindraw.training import DrawTask, Plan, Run, Session
 

@@ -15,8 +15,7 @@ from bench.configs import CONFIGS, flops_needed, make_problem
 from bench.engines import Mindraw, Setting
 from bench.step import agreement
 from mindraw.backend import why_no_cupy
-from mindraw.models.classify import ClassifierConfig
-from mindraw.models.draw import DrawConfig
+from mindraw.models.config import ClassifierConfig, DrawConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 

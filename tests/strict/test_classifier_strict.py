@@ -8,7 +8,8 @@ from standin import get_standin
 
 from mindraw import Adam, get_backend
 from mindraw.models.attention import Aim
-from mindraw.models.classify import Classifier, ClassifierConfig
+from mindraw.models.classify import Classifier
+from mindraw.models.config import ClassifierConfig
 from mindraw.training import ClassifyTask, Plan, Run, Session
 
 CONFIGS = {
