@@ -239,9 +239,11 @@ def _step_labels(steps):
 
 
 def _grid(tiles, title, **style):
-    """Return an empty sheet for tiles (n, C, H, W), about as wide as it is high."""
+    """Return an empty sheet for tiles (n, C, H, W): square, or wider where that fills its rows."""
     n, _, H, W = tiles.shape
-    columns = min(n, math.ceil(math.sqrt(n * H / W)))
+    square = min(n, math.ceil(math.sqrt(n * H / W)))
+    full = (columns for columns in range(square, 3 * square // 2 + 1) if n % columns == 0)
+    columns = next(full, square)
     return Sheet(math.ceil(n / columns), columns, (H, W), title, **style)
 
 

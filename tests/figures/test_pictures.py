@@ -52,6 +52,17 @@ def test_steps_are_spread_from_the_first_to_the_last(tmp_path, tiles, words, T, 
             tiles.find(page, canvases[t - 1, 0], [scale])
 
 
+@pytest.mark.parametrize(
+    "n, rows, columns", [(1, 1, 1), (7, 3, 3), (24, 4, 6), (50, 5, 10), (53, 7, 8), (100, 10, 10)]
+)
+def test_rows_of_samples_are_full_where_they_can_be(tmp_path, tiles, n, rows, columns):
+    pictures = tiles.make(n, 1, 3, 3)
+    page = tiles.read(figures.samples(tmp_path / "samples.png", pictures))
+    scale = tiles.find(page, pictures[0])[2]
+    places = np.array([tiles.find(page, tile, [scale])[:2] for tile in pictures])
+    assert [len(np.unique(axis)) for axis in places.T] == [rows, columns]
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 7, 7), (7, 3, 4, 6), (100, 1, 3, 3)])
 def test_samples_are_read_like_words(tmp_path, tiles, shape):
     pictures = tiles.make(*shape)
