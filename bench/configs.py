@@ -66,7 +66,7 @@ def flops_needed(config: Config, batch: int = BATCH) -> float:
     forward, the gradient of its input, the gradient of itself; the softmax's in as many, but once.
     W_x meets x once per minibatch, and x needs no gradient. At the first step of time the encoder's
     inputs that are initial states need none per example: what they need comes from one product with
-    a sum over the batch.
+    a sum over the batch. Forward, where mindraw saves as much, and for the weights they count.
     """
     T = config.T
     shapes = parameter_shapes(config)
