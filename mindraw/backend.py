@@ -27,8 +27,8 @@ class Backend:
     name : str
         What the backend is called in messages and checkpoints.
     xp : module
-        ``numpy`` or something that spells ``array``, ``empty``, ``zeros``, ``matmul``,
-        ``add``, ``sum`` and ``copyto`` as NumPy does.
+        ``numpy`` or something that spells ``array``, ``empty``, ``zeros``, ``matmul``, ``add``,
+        ``sum``, ``hypot``, ``maximum`` and ``copyto`` as NumPy does.
     kernels : module
         `mindraw.kernels.reference` or its twin.
     dtype : str

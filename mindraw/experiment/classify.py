@@ -65,7 +65,8 @@ class Classification(Options):
     gain : float
         Intensity of a glimpse before training.
     first_span : float or None
-        The same of a learned first glimpse; None, here and below, for that of the others.
+        Side of a learned first glimpse before training, in parts of the picture's; None, here and
+        below, for that of the others.
     first_deviation : float or None
         Standard deviation of its filters before training, in pixels.
     first_gain : float or None

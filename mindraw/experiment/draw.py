@@ -51,7 +51,8 @@ class Experiment(Options):
     canvas : {"grey", "mean"}
         Where a learned first canvas starts: at 0, or at the mean of the training pictures.
     filters : {"narrow", "broad"}
-        How attention starts: with filters one pixel wide, or as wide as they are apart.
+        How attention starts: with filters of a standard deviation of one pixel, or of half the
+        distance between them.
     recompute : int or None
         Steps held in memory at a time; those before are computed again in the backward pass. None
         holds all T.

@@ -1,8 +1,8 @@
 """The kernels in NumPy: what `fused` must compute, readable beside the equations.
 
-Every function writes into arrays that it is given and allocates nothing that grows
-with the model. All of them accept complex arrays (the complex step) where they are
-analytic, so none takes a plain absolute value.
+Every function writes into arrays that it is given, and allocates no more than a
+temporary array of one layer's size. All of them accept complex arrays (the complex step)
+where they are analytic, so none takes a plain absolute value.
 """
 
 import numpy as np
@@ -394,7 +394,7 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
     gradient : array (P,)
         Counts clip / max(norm, clip) times; itself not changed.
     state : array (2,)
-        From `gradient_norm`, over the whole flat gradient.
+        From `gradient_norm`, over all parameters that are clipped together with these.
     clip, lr, beta1, beta2, eps : float
     count : int
         1 at the first update.
@@ -540,9 +540,9 @@ def intensity_forward(r, patch, gamma):
 
     Parameters
     ----------
-    r : array (B, N, C*N)
-        Set; usually a transposed view of rows of a tape.
-    patch : array (B, N, C*N)
+    r : array (B, P*N, C*N)
+        Of P pictures; set; usually a transposed view of rows of a tape.
+    patch : array (B, P*N, C*N)
     gamma : array (B,)
     """
     np.multiply(patch, gamma[:, None, None], out=r)
@@ -553,11 +553,11 @@ def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
 
     Parameters
     ----------
-    dpatch : array (B, N, C*N)
+    dpatch : array (B, P*N, C*N)
         Set.
     dlog_gamma : array (B,)
         Set to the sum of dr r.
-    dr, r : array (B, N, C*N)
+    dr, r : array (B, P*N, C*N)
     gamma : array (B,)
     """
     np.multiply(dr, r, out=dpatch)

@@ -15,14 +15,15 @@ h_dec_{t-1}] and the decoder's v_t = [h_dec_{t-1}; z_t] are both plain row range
 and nothing is copied to stack them.
 
 Of a product y = W x a process computes its own rows of y, from its own rows of W (`Shard.rows`);
-of dx = W^T dy its own rows of dx, from its own columns of W (`Shard.columns`).
+of dx = W^T dy its own rows of dx, from its own columns of W (`Shard.columns`). Of what attention
+makes of h_dec it computes all rows, for its own examples.
 
 What reading and writing need besides is added by the model's canvas (`whole.py`, `attentive.py`):
 its arrays join the same tape, shards and steps.
 
 All of it is for one segment of K steps (`segments.py`), usually all T. Where there are several, t
-counts from a segment's first step, and only the noise and the states that segments begin with are
-there for all of them.
+counts from a segment's first step, and only the noise, where attention looked and the states that
+segments begin with are there for all of them.
 """
 
 from types import SimpleNamespace
@@ -212,8 +213,8 @@ class Shard:
         Of each array that a segment hands on to the next: where the last step leaves it, where the
         first one takes it, and where it is kept for the backward pass, for all segments but the
         first.
-    weight_gradients : dict of int to list of (function, gradient, arguments)
-        Its share of what follows the steps of a segment, for each length that one has.
+    weight_gradients : dict of Segment to list of (function, gradient, arguments)
+        Its share of what follows the steps of a segment.
     constant_gradients : list of (function, gradient, arguments)
         Its share of what follows the time loop, once.
     """

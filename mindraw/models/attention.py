@@ -1,7 +1,7 @@
 """Attention of a model: where a state wants to look, and what it then sees of a picture.
 
 The arrays of an attention lie in a process's shard, under the attention's name. Those with a
-leading T are kept for the backward pass; the others serve every step.
+leading T are kept for the backward pass, for all steps that are held; the others serve every step.
 """
 
 import math

@@ -167,7 +167,7 @@ class AttentiveCanvas:
         self.read_backward(shard, s, meet)
 
     def begin_backward(self, shard, g):
-        """Hand the gradient at c_0 over, in the order of the pixels; the first glimpse's too."""
+        """Hand the gradient at c_0 over, and add to that at h_dec_0 what r_1's place gives."""
         ops = self.ops
         ops.xp.copyto(shard.logits_to, shard.dcanvas_initial_image)
         ops.xp.copyto(shard.dcanvas_initial, shard.logits)
@@ -176,12 +176,13 @@ class AttentiveCanvas:
         dh_dec = g.initial.h_dec[shard.units_dec]
         dh_dec += shard.dh_dec_part
 
-    def note(self, shard, segment):
-        """Keep the windows of a segment whose arrays the next one takes."""
+    def note(self, shard, segment, *parts):
+        """Keep the windows ("read" or "write") of a segment whose arrays the next one takes."""
         if len(self.segments) > 1:
             steps = slice(segment.start, segment.start + segment.length)
-            self.ops.xp.copyto(shard.read_windows[steps], shard.read_a[: segment.length])
-            self.ops.xp.copyto(shard.write_windows[steps], shard.write_a[: segment.length])
+            for part in parts:
+                windows, latest = getattr(shard, f"{part}_windows"), getattr(shard, f"{part}_a")
+                self.ops.xp.copyto(windows[steps], latest[: segment.length])
 
     def aim(self, shard, s):
         """Let h_dec before a segment's first step say where that reads."""

@@ -267,7 +267,7 @@ class Draw(Model):
     def _forward_backward(self, shard, meet):
         self._forward(shard, meet)
         self._backward(shard, meet)
-        meet()  # the gradients at the initial states
+        meet()  # all that is left to sum
         for function, gradient, arguments in shard.constant_gradients:
             function(self.ops, gradient, *arguments)
 
@@ -278,7 +278,7 @@ class Draw(Model):
         for segment in self.segments:
             self._enter(shard, segment)
             self._steps_forward(shard, meet, segment, shard.latent, show)
-            self.canvas.note(shard, segment)
+            self.canvas.note(shard, segment, "read", "write")
         self.canvas.loss(shard)
 
     def _backward(self, shard, meet):
@@ -429,7 +429,7 @@ class Draw(Model):
                 meet()  # h_dec_t
                 canvas.write(shard, s, p)
                 canvas.show(self._pictures[t], shard)
-            canvas.note(shard, segment)
+            canvas.note(shard, segment, "write")
 
     # ---------------------------------------------------------------- after the time loop
 

@@ -99,7 +99,7 @@ class WholeCanvas:
         x_hat, x = first.r[:, :1], shard.x[:, :1]  # x - x_hat is the same for all
         read.backward(ops, g.initial.c[pixels], shard.dr_sums, shard.sums_canvas, x_hat, x)
 
-    def note(self, shard, segment):
+    def note(self, shard, segment, *parts):
         """Nothing is to be known of a segment later: there are no windows."""
 
     def read(self, shard, s, p):

@@ -39,7 +39,7 @@ class Grid:
     centre : array (2, 1)
         (W+1)/2 and (H+1)/2.
     stride : float
-        (max(H, W) - 1)/(N - 1), in pixels; 0 with N = 1.
+        (max(H, W) - 1)/(N - 1), in pixels; with N = 1 max(H, W) - 1, which moves nothing.
     offsets : array (N,)
         i - (N-1)/2.
     rows, columns : array (H,), (W,)

@@ -53,8 +53,8 @@ class Checkpoint:
     m, v : numpy.ndarray (P,)
         Adam's moments.
     pending : numpy.ndarray (n, k)
-        Sums over the minibatch of the k losses of the n steps since the last row of the
-        history, in nats.
+        Sums over the minibatch of the task's k parts, nats or wrong answers, at the n steps since
+        the last row of the history.
     history : str
         The history so far, as CSV.
     seconds : float

@@ -1,6 +1,7 @@
 """The history of a run: one row per report, as CSV while it goes.
 
-The columns are step, epoch, then the losses of each split in nats, then lr. A split
+The columns are step, epoch, then the task's measures of each split, then lr: of a DRAW the
+losses in nats, of a classifier the loss in nats and the error in per cent. A split
 that was not measured at a row leaves its cells empty. Times are not in it: the history
 of a run is the same however often the run was interrupted.
 """
@@ -42,7 +43,7 @@ class History:
         self._file = open(path, "a", encoding="utf-8", newline="")
 
     def append(self, row):
-        """Add a row, which is on disk when this returns.
+        """Add a row, which the system has when this returns: a killed process loses none.
 
         Parameters
         ----------
