@@ -5,7 +5,6 @@ python bench/breakdown.py --config attn
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -19,7 +18,9 @@ if not __package__:
 
 from bench.configs import BATCH, CONFIGS, build, make_problem
 from bench.engines import available_cores, choose_own_kernels
+from bench.options import at_least_one
 from mindraw import Adam, get_backend, team
+from mindraw.commands import Parser, guarded
 
 
 class Clock:
@@ -106,11 +107,15 @@ def profile(name: str, threads: int, steps: int):
     return 1e3 * total / steps, sorted(rows, key=lambda row: -row[2])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    return guarded(_main)
+
+
+def _main() -> None:
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--config", choices=CONFIGS, default="noattn")
-    parser.add_argument("--threads", type=int, default=available_cores())
-    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument("--steps", type=at_least_one, default=15)
     parser.add_argument("--least", type=float, default=0.5, help="leave out what takes less (ms)")
     options = parser.parse_args()
     if choose_own_kernels():  # what NumPy has loaded cannot choose again
@@ -130,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

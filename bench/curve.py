@@ -28,6 +28,8 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.engines import available_cores
+from bench.options import at_least_one
+from mindraw.commands import Parser, guarded
 from mindraw.errors import MindrawError
 from mindraw.experiment import Experiment
 
@@ -163,43 +165,41 @@ def draw(path: Path, rows: list[dict], title: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return guarded(_main)
+
+
+def _main() -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run of mindraw, finished or not")
     parser.add_argument("--out", type=Path, help="folder of the reference (RUN-torch)")
-    parser.add_argument("--minibatches", type=int, help="end early, after so many")
+    parser.add_argument("--minibatches", type=at_least_one, help="end early, after so many")
     parser.add_argument(
         "--follow", type=int, metavar="K", help="take over mindraw's parameters every K minibatches"
     )
     parser.add_argument("--compile", action="store_true", help="train through torch.compile")
-    parser.add_argument("--threads", type=int, default=available_cores())
+    parser.add_argument("--threads", type=at_least_one, default=available_cores())
     options = parser.parse_args()
     suffix = "-torch" if options.follow is None else "-torch-follows"
     folder = options.out or options.run.with_name(options.run.name + suffix)
+    if options.follow is not None and options.follow < 1:
+        raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
+    experiment = Experiment.of(options.run)
     try:
-        if options.follow is not None and options.follow < 1:
-            raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
-        experiment = Experiment.of(options.run)
-        try:
-            outcome, leader = train_reference(
-                experiment, folder, options.minibatches, options.compile, options.threads,
-                options.follow,
-            )  # fmt: skip
-        except ImportError as error:
-            raise MindrawError(
-                f"the reference needs PyTorch: pip install 'mindraw[bench]' ({error})"
-            ) from error
-        if leader is None:
-            leader = read_history(options.run)  # it may have gone on meanwhile
-        rows = join(leader, outcome.rows)
-        if not rows:
-            raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")
-        write_csv(folder / "curve.csv", rows)
-        draw(folder / "curve.png", rows, f"{options.run.name}: the same run in two engines")
-    except MindrawError as error:
-        print(error, file=sys.stderr)
-        return 2
+        outcome, leader = train_reference(
+            experiment, folder, options.minibatches, options.compile, options.threads,
+            options.follow,
+        )  # fmt: skip
+    except ImportError as error:
+        raise MindrawError(
+            f"the reference needs PyTorch: pip install 'mindraw[bench]' ({error})"
+        ) from error
+    if leader is None:
+        leader = read_history(options.run)  # it may have gone on meanwhile
+    rows = join(leader, outcome.rows)
+    if not rows:
+        raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")
+    write_csv(folder / "curve.csv", rows)
+    draw(folder / "curve.png", rows, f"{options.run.name}: the same run in two engines")
     for split in ("train", "test"):
         gaps = differences(rows, f"{split}_total")
         if gaps:

@@ -6,7 +6,6 @@ python bench/growth.py --out runs/growth --device gpu
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import replace
@@ -25,7 +24,10 @@ from bench.engines import (
     choose_own_kernels,
     prepare_environment,
 )
-from bench.step import Process, at_least_one, machine
+from bench.options import at_least_one
+from bench.step import Process, machine
+from mindraw.commands import Parser, guarded
+from mindraw.errors import MindrawError
 
 #: What is varied around a configuration, and to which values.
 VALUES = {
@@ -51,7 +53,7 @@ def measure(name: str, what: str, value: int, setting: Setting, steps: int) -> d
     config, batch = vary(name, what, value) if what in VALUES else (CONFIGS[name], BATCH)
     process = Process(Mindraw, config, make_problem(config, batch, minibatches=2), setting)
     if process.state != "ready":
-        raise SystemExit(f"mindraw failed: {process.version}")
+        raise MindrawError(f"mindraw failed: {process.version}")
     process.ask("train", 2)
     seconds = process.ask("time", steps)
     held = process.ask("held")
@@ -108,8 +110,12 @@ def plot(rows: list[dict], path: Path) -> None:
     pyplot.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    return guarded(_main)
+
+
+def _main() -> None:
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--configs", nargs="+", choices=["noattn", "attn"], default=["noattn", "attn"]
     )
@@ -160,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,6 @@ shape. On a GPU (`--backend cupy`) each is waited for, so that its launch counts
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -23,8 +22,10 @@ if not __package__:
 
 from bench.configs import BATCH, CONFIGS, build, make_problem
 from bench.engines import choose_own_kernels
-from bench.step import at_least_one, machine
+from bench.options import at_least_one, new_file
+from bench.step import machine
 from mindraw import Adam, get_backend
+from mindraw.commands import Parser, guarded
 
 
 class Timed:
@@ -104,12 +105,18 @@ def measure(name: str, backend: str, steps: int) -> list[dict]:
     return sorted(rows, key=lambda row: -row["ms_per_step"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    return guarded(_main)
+
+
+def _main() -> None:
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=["noattn", "attn"])
     parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy")
     parser.add_argument("--steps", type=at_least_one, default=10)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
+    parser.add_argument(
+        "--json", type=new_file, metavar="FILE", help="keep the rows as a JSON list"
+    )
     options = parser.parse_args()
     if choose_own_kernels():  # what NumPy has loaded cannot choose again
         os.execv(sys.executable, [sys.executable, *sys.argv])
@@ -132,4 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

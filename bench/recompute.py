@@ -5,7 +5,6 @@ python bench/recompute.py --T 256
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -19,8 +18,10 @@ if not __package__:
 
 from bench.configs import BATCH, CONFIGS, make_problem
 from bench.engines import available_cores, choose_own_kernels, numpy_version
-from bench.step import at_least_one, machine
+from bench.options import at_least_one
+from bench.step import machine
 from mindraw.backend import get_backend
+from mindraw.commands import Parser, guarded
 from mindraw.models.config import DrawConfig
 from mindraw.models.draw import Draw
 
@@ -52,8 +53,12 @@ def measure(config, held: list[int | None], rounds: int, threads: int) -> list[d
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    return guarded(_main)
+
+
+def _main() -> None:
+    parser = Parser(description=__doc__.partition("\n")[0])
     names = [name for name, config in CONFIGS.items() if isinstance(config, DrawConfig)]
     parser.add_argument("--config", choices=names, default="paper")
     parser.add_argument("--T", type=at_least_one, default=256)
@@ -78,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,7 +9,6 @@ GPU, mindraw through CuPy; products then keep float32's precision unless `--tf32
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -34,6 +33,9 @@ from bench.engines import (
     prepare_environment,
     serve,
 )
+from bench.options import at_least_one, new_file
+from mindraw.commands import Parser, guarded
+from mindraw.errors import MindrawError
 
 #: Of losses relative to themselves, of a gradient to its largest entry: of float32 and of TF32.
 TOLERANCES = {False: (1e-5, 1e-4), True: (1e-3, 5e-2)}
@@ -123,7 +125,7 @@ def run_config(
         if process.state == "ready":
             running[engine] = process
         elif engine == "mindraw":
-            raise SystemExit(f"mindraw failed: {process.version}")
+            raise MindrawError(f"mindraw failed: {process.version}")
         else:
             print(f"{engine} is left out: {process.version}")
     if not running:
@@ -252,15 +254,12 @@ def print_table(rows: list[dict]) -> None:
     print(f"python {first['python']}, {', '.join(versions)}")
 
 
-def at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+def main() -> int:
+    return guarded(_main)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def _main() -> None:
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--rounds", type=at_least_one, default=10)
@@ -275,7 +274,9 @@ def main() -> None:
         help="without attention, let the others too multiply x by its weights once per minibatch; "
         "as the paper writes it, they read [x, x_hat, h_enc, h_dec] at every step",
     )  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows as a JSON list")
+    parser.add_argument(
+        "--json", type=new_file, metavar="FILE", help="keep the rows as a JSON list"
+    )
     options = parser.parse_args()
     if options.tf32 and options.device == "cpu":
         parser.error("--tf32 is for the GPU: add --device gpu")
@@ -295,4 +296,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

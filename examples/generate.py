@@ -4,13 +4,13 @@ python examples/generate.py runs/mnist_attn-quick
 python examples/generate.py checkpoint.h5 --n 36 --seed 7 --out pictures
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from mindraw import MindrawError, figures, get_backend
+from mindraw.commands import Parser, guarded
 from mindraw.experiment import title
 from mindraw.training.draw import load_model, pictures, windows
 from mindraw.training.streams import GENERATE
@@ -53,24 +53,21 @@ def generate(run, out, n, seed, backend):
 
 
 def main(argv=None):
-    """Read the command line and draw; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Run the command; return the exit code."""
+    return guarded(draw, argv)
+
+
+def draw(argv):
+    """Read the command line, draw, and say where."""
+    parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path, help="folder of a run, or a checkpoint")
     parser.add_argument("--n", type=int, default=36, help="pictures (36)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     parser.add_argument("--out", type=Path, default=Path("generated"), help="folder (generated)")
     parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
     given = parser.parse_args(argv)
-    try:
-        folder = generate(given.run, given.out, given.n, given.seed, given.backend)
-    except MindrawError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename or given.out}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    folder = generate(given.run, given.out, given.n, given.seed, given.backend)
     print(f"drawn {given.n}, into {folder}: generations.png, samples.png, samples.gif")
-    return 0
 
 
 if __name__ == "__main__":

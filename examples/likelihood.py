@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mindraw import MindrawError, get_backend
+from mindraw.commands import Parser, guarded
 from mindraw.data.dataset import announce
 from mindraw.experiment import Experiment
 from mindraw.training.draw import load_model
@@ -76,10 +77,12 @@ def measure(given):
 
 
 def main(argv=None):
-    """Read the command line and estimate; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Run the command; return the exit code."""
+    return guarded(_main, argv)
+
+
+def _main(argv):
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument("--samples", type=int, default=100, help="for each picture (100)")
     parser.add_argument("--images", type=int, help="the first so many of the split (all)")
@@ -88,13 +91,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     parser.add_argument("--out", type=Path, help="table (RUN/likelihood-SPLIT-SAMPLES.csv)")
     parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
-    try:
-        return measure(parser.parse_args(argv))
-    except MindrawError as error:
-        print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename or 'the table'}: {error.strerror or error}", file=sys.stderr)
-    return 2
+    return measure(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

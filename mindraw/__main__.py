@@ -1,10 +1,9 @@
 """The commands: ``python -m mindraw COMMAND``."""
 
-import argparse
 import importlib
 import sys
 
-from .errors import MindrawError
+from .commands import Parser, guarded
 
 #: Each command is a module with HELP, add_arguments(parser) and run(arguments) -> exit code.
 COMMANDS = {"gradcheck": "mindraw.gradcheck.command"}
@@ -24,7 +23,11 @@ def main(argv=None):
         The command's exit code; 2 where its options cannot be served, after one sentence
         on stderr.
     """
-    parser = argparse.ArgumentParser(prog="python -m mindraw")
+    return guarded(_main, argv)
+
+
+def _main(argv):
+    parser = Parser(prog="python -m mindraw")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module_name in COMMANDS.items():
         module = importlib.import_module(module_name)
@@ -32,11 +35,7 @@ def main(argv=None):
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments)
-    except MindrawError as error:
-        print(f"mindraw {arguments.command}: {error}", file=sys.stderr)
-        return 2
+    return arguments.run(arguments)
 
 
 if __name__ == "__main__":

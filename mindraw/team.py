@@ -9,6 +9,7 @@ that its first process has laid out; what crosses between processes lies in memo
 import contextlib
 import functools
 import gc
+import math
 import mmap
 import multiprocessing
 import os
@@ -35,8 +36,11 @@ MESSAGE = 65536
 
 def shared_zeros(shape, dtype):
     """Return zeros, as numpy.ndarray, that processes forked later share."""
-    dtype, count = np.dtype(dtype), int(np.prod(shape, dtype=np.int64))
-    memory = mmap.mmap(-1, max(count * dtype.itemsize, 1))
+    dtype, count = np.dtype(dtype), math.prod(shape)
+    try:
+        memory = mmap.mmap(-1, max(count * dtype.itemsize, 1))
+    except (OSError, OverflowError, ValueError) as error:
+        raise MemoryError(f"{count * dtype.itemsize / 2**30:,.1f} GiB in one piece") from error
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 

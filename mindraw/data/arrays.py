@@ -185,10 +185,11 @@ def _bytes(block, where, start):
     wrong = ~((block >= 0) & (block <= 1))  # NaN is neither
     if wrong.any():
         at = np.unravel_index(int(wrong.argmax()), block.shape)
-        raise MindrawError(
-            f"{where}: picture {start + at[0]}, expected values in [0, 1], found {block[at]}: "
-            "divide them by their largest, or store them as uint8"
-        )
+        mend = "divide them by their largest, or store them as uint8"
+        if not np.isfinite(block[at]):
+            mend = "put a number in its place, or leave the picture out"
+        what = f"picture {start + at[0]}, expected values in [0, 1], found {block[at]}"
+        raise MindrawError(f"{where}: {what}: {mend}")
     return np.rint(block.astype(np.float32) * 255).astype(np.uint8)
 
 

@@ -1,9 +1,10 @@
 """What every data set gives: a `Dataset` of up to three `Split`s."""
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..commands import tell
 
 
 class Split:
@@ -95,5 +96,5 @@ def spread(split, n):
 
 
 def announce(line):
-    """Print one line to stderr."""
-    print(f"mindraw: {line}", file=sys.stderr, flush=True)
+    """Print one line to stderr, if anybody reads it."""
+    tell(f"mindraw: {line}")

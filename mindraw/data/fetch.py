@@ -70,7 +70,7 @@ def fetch(files, mirrors, folder):
     Unreachable
         If some file could not be had; one sentence with every mirror's reason.
     """
-    if os.environ.get("MINDRAW_OFFLINE"):
+    if os.environ.get("MINDRAW_OFFLINE", "0") not in ("", "0"):
         raise Unreachable("MINDRAW_OFFLINE forbids downloads")
     try:
         # Here already, so that no mirror is charged for the time that importing takes.

@@ -98,6 +98,8 @@ class Classification(Options):
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
         super().validate()
+        if self.glimpses < 1:
+            raise MindrawError(f"glimpses is {self.glimpses}: it must be at least 1")
         aims = ("span", "deviation", "gain")
         firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
         self.require_positive(*aims, *firsts)

@@ -1,6 +1,5 @@
 """The command line of an experiment, and its run."""
 
-import argparse
 import contextlib
 import dataclasses
 import importlib.util
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..backend import get_backend
+from ..commands import Parser, guarded
 from ..errors import MindrawError
 from ..files import write_json
 from ..training import Plan, Run, Session, load
@@ -42,19 +42,10 @@ def main(presets, argv=None, finish=None):
         0 when the run is complete; 2 after an error, told in one sentence; 130 or 143
         when SIGINT or SIGTERM stopped it (128 and the signal's number, as in a shell).
     """
-    try:
-        with warnings.catch_warnings():
-            # what overflows is told once, by the loop, with its step and its parameter
-            warnings.simplefilter("ignore", RuntimeWarning)
-            return _main(presets, sys.argv[1:] if argv is None else argv, finish)
-    except MindrawError as error:
-        print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("stopped outside of training: there was nothing to save", file=sys.stderr)
-        return 130
-    return 2
+    with warnings.catch_warnings():
+        # what overflows is told once, by the loop, with its step and its parameter
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return guarded(_main, presets, sys.argv[1:] if argv is None else argv, finish)
 
 
 def _main(presets, argv, finish):
@@ -164,14 +155,9 @@ def _tell(experiment, task, run, outcome):
 # ------------------------------------------------------------------ the command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise MindrawError(f"{message}: see --help")
-
-
 def _split(presets, argv):
     """Take --preset and --resume out of the command line; the rest is the dataclass's."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
     parser.add_argument("--resume")
     known, rest = parser.parse_known_args(argv)

@@ -1,9 +1,10 @@
 """The numbers that every experiment has, and what each kind of experiment adds."""
 
 import dataclasses
-import math
+import sys
 from dataclasses import dataclass
-from typing import Literal
+from types import UnionType
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
 from ..errors import MindrawError
@@ -129,13 +130,19 @@ class Options:
         """
         config = find_config(folder)
         settings = read_json(config)
-        settings.pop("mindraw", None)
+        version = settings.pop("mindraw", "an unknown version")
         names = {field.name for field in dataclasses.fields(cls)}
         for name in sorted(settings.keys() - names):
-            raise MindrawError(f"{config}: this command does not know the option {name!r}")
+            raise MindrawError(
+                f"{config}: this command does not know the option {name!r}: the run is of another "
+                f"kind of experiment, or of another mindraw ({version})"
+            )
         # an option that this run does not mention is newer than it, and had its default
         experiment = cls(**settings)
-        experiment.validate()
+        try:
+            experiment.validate()
+        except MindrawError as error:
+            raise MindrawError(f"{config}: {error}") from error
         return experiment
 
     def but(self, **numbers):
@@ -158,27 +165,50 @@ class Options:
             value = getattr(self, name)
             if value is None and name in ("minibatches", "epochs", "threads", "size"):
                 continue
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise MindrawError(
                     f"{name} is {value!r}: it must be a whole number of at least {least}"
                 )
         self.require_positive("init_scale", "lr", "aim_rate", "clip", "lr_decay", "lr_decay_every")
-        if not (isinstance(self.forget, int | float) and math.isfinite(self.forget)):
+        if not _is_number(self.forget):
             raise MindrawError(f"forget is {self.forget!r}: it must be a number")
-        if not (isinstance(self.beta1, int | float) and 0 <= self.beta1 < 1):
+        if not (_is_number(self.beta1) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
-        if not (isinstance(self.lr_floor, int | float) and 0 <= self.lr_floor <= self.lr):
+        if not (_is_number(self.lr_floor) and 0 <= self.lr_floor <= self.lr):
             raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
         if self.lr_decay > 1:
             raise MindrawError(f"lr_decay is {self.lr_decay!r}: it must be at most 1")
-        if (self.minibatches is None) == (self.epochs is None):
+        if self.data == "":
+            raise MindrawError("data is empty: name a folder or a file, or leave it out")
+        if self.minibatches is None and self.epochs is None:
+            raise MindrawError("give the length of the run, in minibatches or in epochs")
+        if self.minibatches is not None and self.epochs is not None:
             raise MindrawError("give the length of the run in minibatches or in epochs, not both")
+        for name, hint in get_type_hints(type(self)).items():
+            self._require_type(name, get_args(hint) if get_origin(hint) is UnionType else (hint,))
+
+    def _require_type(self, name, kinds):
+        """Refuse what an option cannot be; a config.json may hold anything."""
+        value = getattr(self, name)
+        for kind in kinds:
+            if get_origin(kind) is Literal:
+                choices = get_args(kind)
+                if value in choices:
+                    return
+                raise MindrawError(f"{name} is {value!r}: use one of {', '.join(choices)}")
+            if kind is float and _is_number(value):
+                return
+            if kind is not float and isinstance(value, kind) and not isinstance(value, bool):
+                return
+        words = {int: "a whole number", float: "a number", str: "text"}
+        expected = " or ".join(words.get(kind, "none") for kind in kinds)
+        raise MindrawError(f"{name} is {value!r}: it must be {expected}")
 
     def require_positive(self, *names):
         """Refuse an option that is no positive number."""
         for name in names:
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0 < value < math.inf):
+            if not (_is_number(value) and value > 0):
                 raise MindrawError(f"{name} is {value!r}: it must be a positive number")
 
     def steps(self, per_epoch):
@@ -190,7 +220,7 @@ class Options:
         if self.schedule == "cosine":
             rates = optim.cosine(self.lr, self.steps(per_epoch), self.lr_floor)
         elif self.schedule == "decay":
-            every = max(1, round(self.lr_decay_every * per_epoch))
+            every = max(1, round(min(self.lr_decay_every * per_epoch, sys.maxsize)))
             rates = optim.decay(self.lr, self.lr_decay, every, self.lr_floor)
         else:
             rates = optim.constant(self.lr)
@@ -246,3 +276,9 @@ class Options:
             To print.
         """
         raise NotImplementedError
+
+
+def _is_number(value):
+    """Whether a value is a finite number."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and -sys.float_info.max <= value <= sys.float_info.max

@@ -112,7 +112,7 @@ class AttentiveCanvas:
             return array.reshape(C, H, W, b).transpose(3, 1, 0, 2)
 
         def patches_first(array, rows):  # (rows*C*N, b) seen as (b, rows, C*N)
-            return array.reshape(rows, -1, b).transpose(2, 0, 1)
+            return array.reshape(rows, array.shape[0] // rows, b).transpose(2, 0, 1)
 
         shard.image_from, shard.image_to = pixels_first(shard.x), as_image(shard.image, C)
         shard.logits_from, shard.logits_to = as_image(shard.canvas, C), pixels_first(shard.logits)

@@ -30,6 +30,8 @@ FORMAT = 1
 NAME = "checkpoint.h5"
 MAGIC = b"mindraw checkpoint "
 BLOCK = 512
+#: What to do about a file that cannot be used.
+MEND = "put a good copy in its place, or start a new run"
 #: What an HDF5 file that passed its checksum may still raise where its contents are foreign.
 FOREIGN = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 
@@ -169,13 +171,13 @@ def load(path):
         checkpoint at all.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() and path.name != NAME:
         path /= NAME
     try:
         with open(path, "rb") as file:
             header = file.read(BLOCK)
             if not header.startswith(MAGIC):
-                raise MindrawError(f"{path} is not a checkpoint of mindraw")
+                raise MindrawError(f"{path} is not a checkpoint of mindraw: {MEND}")
             length = os.fstat(file.fileno()).st_size - BLOCK
             file.seek(0)
             content = file.read()
@@ -186,7 +188,7 @@ def load(path):
         return _from_hdf5(content)
     except FOREIGN as error:
         raise MindrawError(
-            f"{path} is whole, but not a checkpoint as mindraw writes it: {error}"
+            f"{path} is whole, but not a checkpoint as mindraw writes it ({error}): {MEND}"
         ) from error
 
 
@@ -207,10 +209,10 @@ def _check(path, header, length, payload):
     expected = header.partition(b"\nbytes ")[2].partition(b"\n")[0]
     if expected.isdigit() and int(expected) != length:
         raise MindrawError(
-            f"{path} is damaged: {max(length, 0)} bytes follow its header instead of "
-            f"{int(expected)}"
+            f"{path} is damaged, {max(length, 0)} bytes follow its header instead of "
+            f"{int(expected)}: {MEND}"
         )
-    raise MindrawError(f"{path} is damaged: its checksum does not match its contents")
+    raise MindrawError(f"{path} is damaged, its checksum does not match its contents: {MEND}")
 
 
 def to_bytes(checkpoint):

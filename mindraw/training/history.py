@@ -84,7 +84,7 @@ def parse(text):
             for row in csv.DictReader(io.StringIO(text), strict=True)
         ]
     except (TypeError, ValueError, AttributeError, csv.Error) as error:
-        raise MindrawError(f"the history is not a table of numbers: {error}") from error
+        raise MindrawError(f"this is not a table of numbers: {error}") from error
 
 
 def _number(cell):

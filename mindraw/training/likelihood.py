@@ -90,11 +90,17 @@ class Survey:
     """
 
     def __init__(self, path, what):
+        if not path.name:
+            raise MindrawError(f"{str(path)!r} is no file's name: choose another --out")
         self.path, self.beside = path, path.with_suffix(".json")
         if path == self.beside:
             raise MindrawError(f"{path} would lie where what it is of is kept: call it .csv")
         text = ""
         if path.exists():
+            if path.is_dir() or not self.beside.exists():
+                raise MindrawError(
+                    f"{path} is there already, and is no table of estimates: choose another --out"
+                )
             there = read_json(self.beside)
             for name, value in what.items():
                 if there.get(name) != value:
@@ -107,7 +113,10 @@ class Survey:
             text = "".join(line for line in whole if line.endswith("\n"))
         self.what = what
         write_json(self.beside, what)
-        self._table = History(path, ("image", *Estimate._fields), text)
+        try:
+            self._table = History(path, ("image", *Estimate._fields), text)
+        except MindrawError as error:
+            raise MindrawError(f"{path}: {error}: remove it, or choose another --out") from error
 
     @property
     def done(self):

@@ -1,7 +1,7 @@
 """The training loop: any task, any backend, and the same result however often it is killed."""
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,11 +117,22 @@ class Session:
             checkpoint.restore(run.checkpoint, task.model.parameters, optimizer)
             pending, text, seconds = checkpoint.pending, checkpoint.history, checkpoint.seconds
             self.saved = checkpoint.step
+        else:
+            self._refuse_a_lost_checkpoint()
         self._refuse_the_past(parse(text))
         self.ledger = Ledger(task.ops, len(task.parts), plan.report, pending)
         columns = [f"{split}_{name}" for split in ("train", "test") for name in task.measures]
         self.history = History(run.history, ["step", "epoch", *columns, "lr"], text)
         self._start = time.perf_counter() - seconds
+
+    def _refuse_a_lost_checkpoint(self):
+        """A run without a checkpoint begins again, over its history: not over a long one."""
+        run, reached = self.run, self.run.reached()
+        if run.summary.exists() or reached > self.plan.checkpoint or run.checkpoint.is_symlink():
+            raise MindrawError(
+                f"{run.folder} has come to minibatch {reached}, but {run.checkpoint} is not there: "
+                "put it back, or start a new run"
+            )
 
     def _refuse_the_past(self, rows):
         last = rows[-1] if rows else {"step": None}
@@ -180,10 +191,19 @@ class Session:
             row = self.report(lr)
         if self.plan.pictures_due(self.step):
             with self._writing():
-                self.draw(self.step)
+                self._draw()
         if self.plan.checkpoint_due(self.step):
             self.save()
         return row
+
+    def _draw(self):
+        """Draw, and save what was learned if that fails."""
+        try:
+            self.draw(self.step)
+        except (OSError, MindrawError):
+            with suppress(MindrawError):
+                self.save()
+            raise
 
     def report(self, lr):
         """Look at the losses, and write a row of the history."""

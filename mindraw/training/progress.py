@@ -1,5 +1,6 @@
 """Progress: a bar of tqdm in a terminal, a line now and then elsewhere."""
 
+import contextlib
 import sys
 import time
 
@@ -18,12 +19,12 @@ def progress(total, step=0, stream=None):
         None for stderr.
     """
     stream = stream or sys.stderr
-    if stream.isatty():
-        try:
+    if stream is not None and stream.isatty():
+        with contextlib.suppress(ImportError), unread():
             from tqdm import tqdm
-        except ImportError:
-            return Lines(total, step, stream)
-        return Bar(tqdm(total=total, initial=step, file=stream, unit="mb", dynamic_ncols=True))
+
+            bar = tqdm(total=total, initial=step, file=stream, unit="mb", dynamic_ncols=True)
+            return Bar(bar)
     return Lines(total, step, stream)
 
 
@@ -36,16 +37,19 @@ class Bar:
 
     def advance(self):
         """Count one minibatch."""
-        self._bar.update()
+        with unread():
+            self._bar.update()
 
     def report(self, row):
         """Show a row of the history."""
         self._losses.update(losses_of(row))
-        self._bar.set_postfix_str(sentence(self._losses))
+        with unread():
+            self._bar.set_postfix_str(sentence(self._losses))
 
     def close(self):
         """Leave the bar as it is."""
-        self._bar.close()
+        with unread():
+            self._bar.close()
 
 
 class Lines:
@@ -71,15 +75,23 @@ class Lines:
         self._printed = now
         pace = (now - self._start) / max(1, self._step - self._first)
         left = pace * (self._total - self._step) / 60
-        print(
-            f"minibatch {self._step}/{self._total}: {sentence(self._losses)} "
-            f"({1000 * pace:.0f} ms each, {left:.1f} minutes left)",
-            file=self._stream,
-            flush=True,
-        )
+        if self._stream is None:
+            return
+        with unread():
+            print(
+                f"minibatch {self._step}/{self._total}: {sentence(self._losses)} "
+                f"({1000 * pace:.0f} ms each, {left:.1f} minutes left)",
+                file=self._stream,
+                flush=True,
+            )
 
     def close(self):
         """Nothing is left open."""
+
+
+def unread():
+    """Go on where nobody reads the progress: a closed pipe, a lost terminal, a full disk."""
+    return contextlib.suppress(OSError)
 
 
 def losses_of(row):

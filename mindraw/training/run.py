@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import MindrawError
 from ..files import write_json
 from .checkpoint import NAME as CHECKPOINT
+from .history import parse
 
 #: What its options are called in the folder of a run.
 CONFIG = "config.json"
@@ -68,10 +69,8 @@ class Run:
             if _make(place):
                 break
             if not numbered:
-                raise MindrawError(
-                    f"{place} is there already: continue it with --resume {place}, "
-                    "or choose another --out"
-                )
+                go_on = f"continue it with --resume {place}, or " if is_run(place) else ""
+                raise MindrawError(f"{place} is there already: {go_on}choose another --out")
         run = cls(place)
         write_json(run.config, config)
         return run
@@ -87,6 +86,15 @@ class Run:
         """
         find_config(folder)
         return cls(folder)
+
+    def reached(self):
+        """Return the last minibatch of the history, 0 where there is none."""
+        try:
+            lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
+            rows = parse("".join(line for line in lines if line.endswith("\n")))
+            return rows[-1]["step"] if rows else 0
+        except (OSError, ValueError, KeyError, MindrawError):
+            return 0
 
     def contents(self):
         """Return the names of what the folder holds by now."""
@@ -137,10 +145,15 @@ def find_config(folder):
     MindrawError
         If it is not the folder of a run.
     """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise MindrawError(f"{folder} is not the folder of a run: it holds no {CONFIG}")
-    return path
+    if not str(folder) or not is_run(folder):
+        name = str(folder) or "''"
+        raise MindrawError(f"{name} is not the folder of a run: it holds no {CONFIG}")
+    return Path(folder) / CONFIG
+
+
+def is_run(folder):
+    """Tell whether a folder is that of a run."""
+    return (Path(folder) / CONFIG).is_file()
 
 
 def _nth(folder, number):

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mindraw"
 #: From the ground up: a file imports from its own floor and those below, never above.
 FLOORS = [
     {"errors"},
-    {"team", "files"},
+    {"team", "files", "commands"},
     {"backend", "parallel"},
     {"arena"},
     {"kernels"},

@@ -70,15 +70,14 @@ def test_bad_usage_is_one_sentence_and_exits_with_2(options, sentence, monkeypat
     assert main(["gradcheck", *options]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"mindraw gradcheck: {sentence}") and err.count("\n") == 1
+    assert err.startswith(sentence) and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [[], ["fly"], ["gradcheck", "--seed", "x"], ["gradcheck", "-q"]])
 def test_words_that_are_no_command_exit_with_2(words, capsys):
-    with pytest.raises(SystemExit) as exit:
-        main(words)
-    assert exit.value.code == 2
-    assert "usage: python -m mindraw" in capsys.readouterr().err
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.endswith(": see --help\n") and err.count("\n") == 1
 
 
 def test_it_runs_as_a_module():

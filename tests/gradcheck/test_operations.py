@@ -131,12 +131,13 @@ CONFIGS = st.builds(
     config=CONFIGS,
     glimpses=st.one_of(st.none(), st.tuples(SIDES, SIDES)),
     batch=SIDES,
+    threads=st.integers(1, 2),
     seed=st.integers(0, 2**16),
 )
-def test_the_whole_model_is_right_at_any_shape(config, glimpses, batch, seed):
+def test_the_whole_model_is_right_at_any_shape(config, glimpses, batch, threads, seed):
     if glimpses:
         config = replace(config, read_n=glimpses[0], write_n=glimpses[1])
-    model = WholeModel("drawn", config, batch, elements=0)
+    model = WholeModel("drawn", config, batch, threads, elements=0)
     assert_passed(check_operation(model, seed=seed, directions=4))
 
 

@@ -191,7 +191,7 @@ def test_the_seed_preset_is_the_replication():
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--glimpses", "0"], "T is 0"),
+        (["--glimpses", "0"], "glimpses is 0: it must be at least 1"),
         (["--h", "-1"], "h is -1"),
         (["--read-n", "0"], "read_n is 0"),
         (["--digits", "4"], "digits is 4"),

@@ -50,6 +50,37 @@ def refused(capsys, argv, presets=PRESETS):
     return sentence.strip()
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"schedule": "linear"}, "schedule is 'linear': use one of constant, cosine, decay"),
+        ({"canvas": "x"}, "canvas is 'x': use one of grey, mean"),
+        ({"data": 3}, "data is 3: it must be text or none"),
+        ({"data": ""}, "data is empty: name a folder or a file"),
+        ({"batch": True}, "batch is True: it must be a whole number of at least 1"),
+        ({"lr": 10**400}, "it must be a positive number"),
+        ({"T": "x"}, "T is 'x': it must be a whole number"),
+        ({"minibatches": None}, "give the length of the run, in minibatches or in epochs"),
+        ({"mindraw": "9.9", "zoom": 1}, "does not know the option 'zoom': the run is of another"),
+    ],
+)
+def test_a_config_that_was_changed_is_read_with_the_same_care(tiny, capsys, changed, said):
+    assert main(PRESETS, [*tiny, "--minibatches", "2", "--out", "run"]) == 0
+    config = Path("run/config.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | changed))
+    capsys.readouterr()
+    sentence = refused(capsys, ["--resume", "run"])
+    assert said in sentence and sentence.startswith("run/config.json: ")
+    assert "zoom" not in changed or "(9.9)" in sentence
+
+
+def test_a_folder_in_the_way_that_is_no_run_is_not_offered_to_go_on_with(tiny, capsys):
+    Path("mine").mkdir()
+    Path("mine/letter.txt").write_text("dear")
+    sentence = refused(capsys, [*tiny, "--out", "mine"])
+    assert sentence == "mine is there already: choose another --out"
+
+
 def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
     assert main(PRESETS, [*tiny, "--minibatches", "12"]) == 0
     folder = Path("runs/mnist_noattn-quick")
@@ -243,7 +274,7 @@ def test_the_length_may_be_given_in_epochs(tiny):
         (["--threads", "0"], "threads is 0"),
         (["--minibatches", "0"], "minibatches is 0"),
         (["--minibatches", "5", "--epochs", "5"], "not both"),
-        (["--minibatches", "None"], "not both"),
+        (["--minibatches", "None"], "give the length of the run, in minibatches or in epochs"),
         (["--read-n", "5"], "give both"),
         (["--dataset", "mnits"], "no data set 'mnits'"),
         (["--data", "nowhere"], "nowhere"),

@@ -91,7 +91,7 @@ def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
     monkeypatch.setattr(NAMES["Survey"], "add", full)
     capsys.readouterr()
     assert ask() == 2
-    assert capsys.readouterr().err.endswith("the table: No space left on device\n")
+    assert capsys.readouterr().err.endswith("the disk: No space left on device\n")
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,19 @@ def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
         (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it, or choose"),
         (["--out", "there.json"], "there.json would lie where what it is of is kept: call it .csv"),
         (["--out", "no/where.csv"], "no/where.json cannot be written"),
-        (["--out", "alone.csv"], "alone.json cannot be read"),
+        (["--out", "alone.csv"], "alone.csv is there already, and is no table of estimates"),
+        (["--out", "folder"], "folder is there already, and is no table of estimates"),
+        (["--out", ""], "is no file's name: choose another --out"),
+        (["--out", "junk.csv"], "junk.csv: this is not a table of numbers"),
+        (["--samples", "x"], "invalid int value: 'x': see --help"),
     ],
 )
 def test_what_cannot_be_estimated_is_told_in_one_sentence(trained, capsys, argv, said):
     assert ask("--images", "2", "--out", "there.csv") == 0
     Path("alone.csv").write_text("image\n")
+    Path("folder").mkdir()
+    Path("junk.json").write_text(Path("there.json").read_text())
+    Path("junk.csv").write_text(Path("there.csv").read_text() + "what,is,this,now\n")
     capsys.readouterr()
     assert ask(*argv) == 2
     err = [line for line in capsys.readouterr().err.splitlines() if "pictures to train" not in line]

@@ -319,6 +319,35 @@ def test_a_full_disk_under_the_checkpoint_keeps_the_last_one(toy, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_under_the_pictures_saves_what_was_learned(toy):
+    def draw(step):
+        raise OSError(errno.ENOSPC, "No space left on device", "generations.png")
+
+    plan = Plan(20, report=7, evaluate=20, checkpoint=9, pictures=4)
+    with pytest.raises(MindrawError, match=r"step 4: generations.png cannot .* of step 4$"):
+        toy.train(20, draw=draw, plan=plan)
+    assert load(toy.folder / "run").step == 4
+
+
+@pytest.mark.parametrize("lost", ["removed", "dangling"])
+def test_a_run_that_lost_its_checkpoint_does_not_begin_again_over_itself(toy, lost):
+    toy.train(30)
+    checkpoint = toy.folder / "run" / "checkpoint.h5"
+    checkpoint.unlink()
+    if lost == "dangling":
+        checkpoint.symlink_to("elsewhere.h5")
+    before = (toy.folder / "run" / "history.csv").read_text()
+    with pytest.raises(MindrawError, match=r"come to minibatch 30, but .* is not there: put it"):
+        toy.train(40)
+    assert (toy.folder / "run" / "history.csv").read_text() == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(toy):
+    toy.train(7)
+    (toy.folder / "run" / "checkpoint.h5").unlink()
+    assert toy.train(20).step == 20
+
+
 def test_a_full_disk_under_the_history_keeps_the_checkpoint(toy, monkeypatch):
     toy.train(50, name="whole")
     expected = results(toy)

@@ -1,9 +1,11 @@
 """Progress in a terminal and elsewhere."""
 
 import io
+import sys
 
 import pytest
 
+from mindraw.training import Plan
 from mindraw.training import progress as module
 
 ROW = {"step": 10, "epoch": 1.0, "train_total": 101.234, "train_latent": 3.0, "lr": 0.001}
@@ -47,3 +49,28 @@ def test_a_terminal_gets_a_bar():
 def test_a_terminal_without_tqdm_gets_lines(monkeypatch):
     monkeypatch.setitem(module.sys.modules, "tqdm", None)
     assert isinstance(module.progress(4, 0, Terminal()), module.Lines)
+
+
+class Gone(io.StringIO):
+    """A stream that nobody reads any more: a closed pipe, a full disk."""
+
+    def write(self, text):
+        raise OSError("nobody is there")
+
+
+class GoneTerminal(Gone, Terminal):
+    pass
+
+
+@pytest.mark.parametrize("stream", [Gone(), GoneTerminal()], ids=["elsewhere", "terminal"])
+def test_training_goes_on_where_nobody_reads_it(toy, stream):
+    if stream.isatty():
+        pytest.importorskip("tqdm")
+    toy.build()
+    with toy.session(Plan(9, report=2, evaluate=4, checkpoint=9)) as session:
+        assert session.train(stream).step == 9
+
+
+def test_training_goes_on_without_a_stderr(toy, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert toy.train(9).step == 9
