@@ -22,8 +22,12 @@ from bench.options import at_least_one
 from bench.step import machine
 from mindraw.backend import get_backend
 from mindraw.commands import Parser, guarded
+from mindraw.errors import MindrawError
 from mindraw.models.config import DrawConfig
 from mindraw.models.draw import Draw
+
+#: Steps to hold, of those that a model has.
+STEPS = (64, 32, 16, 8, 4)
 
 
 def measure(config, held: list[int | None], rounds: int, threads: int) -> list[dict]:
@@ -62,14 +66,17 @@ def _main() -> None:
     names = [name for name, config in CONFIGS.items() if isinstance(config, DrawConfig)]
     parser.add_argument("--config", choices=names, default="paper")
     parser.add_argument("--T", type=at_least_one, default=256)
-    parser.add_argument("--recompute", type=at_least_one, nargs="+", default=[64, 32, 16, 8, 4])
+    parser.add_argument("--recompute", type=at_least_one, nargs="+", help=f"default: {STEPS}")
     parser.add_argument("--rounds", type=at_least_one, default=8)
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
     options = parser.parse_args()
     if choose_own_kernels():  # what NumPy has loaded cannot choose again
         os.execv(sys.executable, [sys.executable, *sys.argv])
+    some = options.recompute or [K for K in STEPS if K <= options.T]
+    if max(some, default=0) > options.T:
+        raise MindrawError(f"--recompute {max(some)} is more than --T {options.T}")
     config = replace(CONFIGS[options.config], T=options.T)
-    held = [None, *(min(K, options.T) for K in options.recompute)]
+    held = [None, *some]
     rows = measure(config, held, options.rounds, options.threads)
     print("| steps held | MiB held | of all | ms | ratio | gradients differ by |")
     print("|---|---|---|---|---|---|")

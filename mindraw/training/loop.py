@@ -263,10 +263,10 @@ class Session:
             step, what = gradient, self._what_is_not_finite(gradient)
         else:
             step, what = loss, "the loss is not finite, though its gradient is"
-        raise MindrawError(
-            f"training stopped at step {step}: {what}; {self.last_good()}; "
-            "a smaller --lr or --clip may help"
-        )
+        mend = "a smaller --lr or --clip may help"
+        if step == 1:  # nothing was learned yet
+            mend = "what the model starts from is too large or too small, --init-scale for instance"
+        raise MindrawError(f"training stopped at step {step}: {what}; {self.last_good()}; {mend}")
 
     def _what_is_not_finite(self, step):
         # the parameters have not changed since, and a minibatch is a function of its number

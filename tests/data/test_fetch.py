@@ -173,6 +173,9 @@ def test_offline_asks_nobody(server, remote, tmp_path, monkeypatch):
     with pytest.raises(Unreachable, match="MINDRAW_OFFLINE"):
         fetch.fetch([remote], [f"{server.url}/good/"], tmp_path)
     assert server.asked == []
+    monkeypatch.setenv("MINDRAW_OFFLINE", "0")
+    fetch.fetch([remote], [f"{server.url}/good/"], tmp_path)
+    assert server.asked != []
 
 
 def official(server, of, folder):

@@ -283,7 +283,7 @@ WRONG = {
     "NaN": (np.where(GREY == GREY[7, 1, 2], np.nan, GREY / 255), "expected values in .* found nan"),
     "above one": (GREY / 1.0, r"expected values in \[0, 1\], found .*: divide them"),
     "below zero": (GREY / -255.0 - 1e-3, r"picture 0, expected values in \[0, 1\], found -"),
-    "infinite": (np.full((3, 2, 2), np.inf), "found inf"),
+    "infinite": (np.full((3, 2, 2), np.inf), "found inf: put a number in its"),
 }
 
 
