@@ -47,7 +47,7 @@ def guarded(command, *arguments):
         tell(error)
     except BrokenPipeError:
         _drop_stdout()
-        return 128 + signal.SIGPIPE
+        return 141  # Windows knows no SIGPIPE
     except OSError as error:
         _drop_stdout()
         if error.errno == errno.ENOMEM:
