@@ -15,6 +15,7 @@ from pathlib import Path
 from mindraw import MindrawError, get_backend
 from mindraw.commands import Parser, guarded
 from mindraw.data.dataset import announce
+from mindraw.errors import require_whole
 from mindraw.experiment import Experiment
 from mindraw.training.draw import load_model
 from mindraw.training.likelihood import Survey, estimate
@@ -29,8 +30,8 @@ def measure(given):
     """Estimate what was asked for; return the summary, None if stopped before the end."""
     for name, least in (("samples", 1), ("images", 1), ("seed", 0)):
         value = getattr(given, name)
-        if value is not None and value < least:
-            raise MindrawError(f"{name} is {value}: it must be a whole number of at least {least}")
+        if value is not None:
+            require_whole(name, value, least)
     experiment = Experiment.of(given.run)
     ops = get_backend(given.backend, experiment.dtype)
     model, checkpoint = load_model(given.run, ops, BATCH)

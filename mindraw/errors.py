@@ -1,4 +1,4 @@
-"""The one exception that users meet."""
+"""The one exception that users meet, and the one refusal that many share."""
 
 
 class MindrawError(Exception):
@@ -6,3 +6,9 @@ class MindrawError(Exception):
 
     Commands print it to stderr and exit with code 2.
     """
+
+
+def require_whole(name, value, least=1):
+    """Raise a `MindrawError` unless a value is a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least {least}")

@@ -7,7 +7,7 @@ from types import UnionType
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
-from ..errors import MindrawError
+from ..errors import MindrawError, require_whole
 from ..files import read_json
 from ..training.run import find_config
 
@@ -165,10 +165,7 @@ class Options:
             value = getattr(self, name)
             if value is None and name in ("minibatches", "epochs", "threads", "size"):
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise MindrawError(
-                    f"{name} is {value!r}: it must be a whole number of at least {least}"
-                )
+            require_whole(name, value, least)
         self.require_positive("init_scale", "lr", "aim_rate", "clip", "lr_decay", "lr_decay_every")
         if not _is_number(self.forget):
             raise MindrawError(f"forget is {self.forget!r}: it must be a number")

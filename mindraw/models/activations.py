@@ -203,8 +203,11 @@ class Shard:
         Of the parameters, for the products backward.
     eps : array (T, z, B)
         The noise of its own latent units.
+    held : list of types.SimpleNamespace
+        For each of the K steps that are held the views that it works on; ``*_prev`` belong to the
+        step before.
     steps : dict of Segment to list of types.SimpleNamespace
-        For each step t of a segment the views that it works on; ``*_prev`` belong to t - 1.
+        Those of a segment's steps, with `first` in front in the first segment.
     first : types.SimpleNamespace
         The first step of all, which comes from the same state with every example. What the LSTMs
         make of that state is one column, the same for all examples, and joins the constant part of

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..errors import MindrawError
+from ..errors import MindrawError, require_whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class DrawConfig:
                 "attention, or neither"
             )
         attention = ("read_n", "write_n") if self.attention else ()
-        _require_whole(self, "H", "W", "C", "T", "h_enc", "h_dec", "z", *attention)
+        for name in ("H", "W", "C", "T", "h_enc", "h_dec", "z", *attention):
+            require_whole(name, getattr(self, name))
         _require_choice(self, "initial", "learned", "zeros")
 
     @property
@@ -109,7 +110,8 @@ class ClassifierConfig:
 
     def __post_init__(self):
         every = () if self.first_every is None else ("first_every",)
-        _require_whole(self, "H", "W", "C", "T", "h", "read_n", "classes", *every)
+        for name in ("H", "W", "C", "T", "h", "read_n", "classes", *every):
+            require_whole(name, getattr(self, name))
         _require_choice(self, "initial", "learned", "zeros")
         _require_choice(self, "first", "state", "learned")
         if every and self.first == "state":
@@ -132,14 +134,6 @@ class ClassifierConfig:
     def R(self):
         """Numbers in a glimpse: C*N^2."""
         return self.C * self.read_n**2
-
-
-def _require_whole(config, *names):
-    """Refuse a size that is not a whole number of at least 1."""
-    for name in names:
-        value = getattr(config, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least 1")
 
 
 def _require_choice(config, name, *choices):

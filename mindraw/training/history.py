@@ -70,6 +70,12 @@ def _cell(value):
     return repr(value if isinstance(value, int) else float(value))
 
 
+def whole_lines(path):
+    """Return the text of a table, without a last line that its process was killed within."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if line.endswith("\n"))
+
+
 def parse(text):
     """Return the rows of a history as a list of dict of column to number or None.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import MindrawError
 from ..files import read_json, write_json
-from .history import History
+from .history import History, whole_lines
 from .streams import IMPORTANCE
 
 
@@ -108,9 +108,7 @@ class Survey:
                         f"{path} holds estimates with {name} = {there.get(name)!r}, not {value!r}: "
                         "remove it, or choose another --out"
                     )
-            # the process may have been killed within a line
-            whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            text = "".join(line for line in whole if line.endswith("\n"))
+            text = whole_lines(path)
         self.what = what
         write_json(self.beside, what)
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import MindrawError
 from ..files import write_json
 from .checkpoint import NAME as CHECKPOINT
-from .history import parse
+from .history import parse, whole_lines
 
 #: What its options are called in the folder of a run.
 CONFIG = "config.json"
@@ -90,8 +90,7 @@ class Run:
     def reached(self):
         """Return the last minibatch of the history, 0 where there is none."""
         try:
-            lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
-            rows = parse("".join(line for line in lines if line.endswith("\n")))
+            rows = parse(whole_lines(self.history))
             return rows[-1]["step"] if rows else 0
         except (OSError, ValueError, KeyError, MindrawError):
             return 0
