@@ -28,7 +28,8 @@ class Backend:
         What the backend is called in messages and checkpoints.
     xp : module
         ``numpy`` or something that spells ``array``, ``empty``, ``zeros``, ``matmul``, ``add``,
-        ``sum``, ``hypot``, ``maximum`` and ``copyto`` as NumPy does.
+        ``subtract``, ``multiply``, ``sum``, ``hypot``, ``maximum``, ``isfinite`` and ``copyto`` as
+        NumPy does.
     kernels : module
         `mindraw.kernels.reference` or its twin.
     dtype : str

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
+from ..centring import Centring
 from ..errors import MindrawError, require_whole
 from ..files import read_json
 from ..training.run import find_config
@@ -55,6 +56,9 @@ class Options:
     aim_clip : {"together", "apart"}
         The gradient of those parameters is clipped together with all others, or by a norm of its
         own.
+    updates : {"plain", "centred"}
+        Adam moves the weights as they are, or as if what enters every layer had mean 0, which
+        learns faster.
     beta1 : float
         Adam's beta1.
     clip : float
@@ -99,6 +103,7 @@ class Options:
     lr_warmup: int = 0
     aim_rate: float = 1.0
     aim_clip: Literal["together", "apart"] = "together"
+    updates: Literal["plain", "centred"] = "plain"
     beta1: float = 0.5
     clip: float = 5.0
     minibatches: int | None = None
@@ -228,6 +233,7 @@ class Options:
         return optim.Adam(
             model.parameters, model.ops, lr=self.lr, beta1=self.beta1, clip=self.clip,
             workers=model.workers, rates=self.rates(model), apart=self.apart(model),
+            centring=Centring(model) if self.updates == "centred" else None,
         )  # fmt: skip
 
     def rates(self, model):

@@ -10,6 +10,7 @@ read. Their weights lie one behind the other, so that they are one product, forw
 and for their gradient: with [w_t; attend_t; read_{t+1}], the *heads*.
 """
 
+from ..centring import Layer
 from ..nn import bernoulli, filterbank, glimpse, linear, read
 from ..parallel import split
 from . import attention
@@ -49,6 +50,10 @@ class AttentiveCanvas:
         # attend and read give gx~, gy~, log s2, log d~, log gamma
         weights = {name: (n, h_dec) for name, n in zip(self.weights, rows, strict=True)}
         return {}, weights | {name: (n, 1) for name, n in zip(self.biases, rows, strict=True)}
+
+    def layers(self, tape):
+        """Return what `Draw.layers` has besides the LSTMs and the latent: the heads."""
+        return [Layer(self.weights, self.biases, tape.h_dec_all)]
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""

@@ -7,6 +7,7 @@ hidden state says where the next one looks. After the last, a softmax on h names
 from typing import NamedTuple
 
 from ..arena import Params
+from ..centring import Layer
 from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
 from . import attention
@@ -83,6 +84,15 @@ class Classifier(Model):
         """Names of the parameters that say where to look."""
         first = ("initial.glimpse",) if self.config.first == "learned" else ()
         return ("read.W", "read.b", *first)
+
+    def layers(self):
+        """Return every `mindraw.centring.Layer`, with the inputs of the last minibatch."""
+        tape = self.tape
+        return [
+            Layer(("encoder.W_u",), ("encoder.b",), tape.u),
+            Layer(("read.W",), ("read.b",), tape.h_prev),
+            Layer(("classify.W",), ("classify.b",), tape.h_last),
+        ]
 
     def initialise(self, seed, scale=0.05, aim=None, first=None, forget=0.0):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arena import Params
+from ..centring import Layer
 from ..errors import MindrawError
 from ..nn import gaussian, linear, lstm
 from .activations import Shard, Tape, after
@@ -100,6 +101,20 @@ class Draw(Model):
     def aiming(self):
         """Names of the parameters that say where to look; none without attention."""
         return self.canvas.aiming
+
+    def layers(self):
+        """Return every `mindraw.centring.Layer`.
+
+        Its inputs are the last minibatch's; with `recompute` those of the first steps, which the
+        backward pass computes last.
+        """
+        tape = self.tape
+        return [
+            Layer(("encoder.W_u",), ("encoder.b",), tape.u),
+            Layer(("latent.W",), ("latent.b",), tape.h_enc),
+            Layer(("decoder.W_v",), ("decoder.b",), tape.v),
+            *self.canvas.layers(tape),
+        ]
 
     def initialise(self, seed, scale=0.05, read=None, write=None, canvas=None, forget=0.0):
         """Draw the weights from scale * N(0, 1); what is not named here starts at 0.

@@ -13,7 +13,8 @@ class Model:
     A subclass lays out `parameters` and `gradients`, both `Params`, and `shards`, one for each
     process, and names in `aiming` the parameters that say where to look. It has the methods
     `_take`, which copies a minibatch in and returns its size b, `_forward` and
-    `_forward_backward`, what a process does on its shard, and `_losses` of b examples.
+    `_forward_backward`, what a process does on its shard, and `_losses` of b examples. Its
+    `layers()` are all maps W u + b, as `mindraw.centring.Layer`.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ process owns some of the pixels. x is the same at every step, so its product wit
 weights is computed once per minibatch, and joins the gates as their constant part.
 """
 
+from ..centring import Layer
 from ..nn import bernoulli, linear, read, write
 from .activations import after, length
 
@@ -32,6 +33,13 @@ class WholeCanvas:
         D, h_enc, h_dec = self.config.D, self.config.h_enc, self.config.h_dec
         reading = {"encoder.W_x": (4 * h_enc, D)}  # times the constant input x
         return reading, {"write.W": (D, h_dec), "write.b": (D, 1)}
+
+    def layers(self, tape):
+        """Return what `Draw.layers` has besides the LSTMs and the latent."""
+        return [
+            Layer(("encoder.W_x",), ("encoder.b",), tape.x),
+            Layer(("write.W",), ("write.b",), tape.h_dec_all),
+        ]
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""

@@ -18,6 +18,7 @@ FLOORS = [
     {"arena"},
     {"kernels"},
     {"nn", "optim"},
+    {"centring"},
     {"models"},
     {"gradcheck", "data", "figures"},
     {"training"},

@@ -9,6 +9,7 @@ from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
 from mindraw.backend import why_no_cupy
+from mindraw.centring import Centring
 
 pytestmark = pytest.mark.skipif(why_no_cupy() is not None, reason=str(why_no_cupy()))
 
@@ -124,7 +125,7 @@ def pair(config, dtype, batch):
         ops = get_backend(name, precision)
         model = Draw(config, ops, batch=batch, threads=1)
         model.initialise(1, scale=0.2)
-        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5)
+        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, centring=Centring(model))
         yield model, adam, ops.asarray(x), ops.asarray(eps)
 
 

@@ -200,7 +200,7 @@ class StrictNamespace:
 
     def empty(self, shape, dtype):
         array = np.empty(shape, dtype)
-        array.fill(np.nan)  # whoever reads it before it is set will see
+        array.fill(dtype is bool or np.nan)  # whoever reads it before it is set will see
         return self._allocated(array)
 
     def array(self, array):
@@ -215,12 +215,13 @@ class StrictNamespace:
         self.counts.add("reads")
         return array._array.copy()
 
-    def copyto(self, dst, src):
+    def copyto(self, dst, src, where=None):
         if not isinstance(dst, StrictArray):
             raise Refused(f"{type(dst).__name__} to copy into")
         operand = dst._operand(src)
         self._look_for_overlap(dst, src)
-        self.counts.launch(lambda: np.copyto(dst._array, operand))
+        mask = np.True_ if where is None else where._array
+        self.counts.launch(lambda: np.copyto(dst._array, operand, where=mask))
 
     def _look_for_overlap(self, out, *operands):
         """Count what CuPy lays out where a result may lie across an operand: it is then copied."""
@@ -234,6 +235,15 @@ class StrictNamespace:
 
     def add(self, a, b, *, out):
         return self._into(np.add, a, b, out=out)
+
+    def subtract(self, a, b, *, out):
+        return self._into(np.subtract, a, b, out=out)
+
+    def multiply(self, a, b, *, out):
+        return self._into(np.multiply, a, b, out=out)
+
+    def isfinite(self, a, *, out):
+        self.counts.launch(lambda: np.isfinite(a._array, out=out._array))
 
     def hypot(self, a, b, *, out):
         return self._into(np.hypot, a, b, out=out)

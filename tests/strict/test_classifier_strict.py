@@ -7,6 +7,7 @@ import pytest
 from standin import get_standin
 
 from mindraw import Adam, get_backend
+from mindraw.centring import Centring
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier
 from mindraw.models.config import ClassifierConfig
@@ -22,7 +23,10 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def built(config, ops):
     model = Classifier(config, ops, batch=4, threads=1)
     model.initialise(1, 0.4, Aim(0.5, 0.7, 2), Aim(1, 2, 3), forget=1.0)
-    return model, Adam(model.parameters, ops, lr=0.05, clip=0.5, apart=model.aiming)
+    centring = Centring(model)
+    return model, Adam(
+        model.parameters, ops, lr=0.05, clip=0.5, apart=model.aiming, centring=centring
+    )
 
 
 def minibatch(model, step=0, b=4):

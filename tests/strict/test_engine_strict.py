@@ -7,6 +7,7 @@ import pytest
 from standin import get_standin
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
+from mindraw.centring import Centring
 from mindraw.gradcheck.operations import OPERATIONS
 from mindraw.gradcheck.suite import compare_with
 from mindraw.training import DrawTask, Plan, Run, Session
@@ -31,7 +32,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 def built(config, ops):
     model = Draw(config, ops, batch=BATCH, threads=1, recompute=2 if config.T > 2 else None)
     model.initialise(1, scale=0.4)
-    return model, Adam(model.parameters, ops, lr=0.05, clip=0.5)
+    return model, Adam(model.parameters, ops, lr=0.05, clip=0.5, centring=Centring(model))
 
 
 def minibatch(model, step=0, b=BATCH):

@@ -1,6 +1,7 @@
 """bench/curve.py: the same run in mindraw and in PyTorch, one beside the other or after it."""
 
 import csv
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def run(idx_folder, tmp_path, monkeypatch, request):
         "dtype": getattr(request, "param", "float32"),
         "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "minibatches": 6,
         "report": 2, "evaluate": 4, "checkpoint": 2, "pictures": 0, "threads": 1, "out": "run",
-        "backend": "numpy",
+        "backend": "numpy", "updates": "plain",
     }  # fmt: skip
     assert train(PRESETS, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
     return tmp_path / "run"
@@ -97,3 +98,12 @@ def test_a_leader_that_was_killed_catches_up_and_one_ahead_is_refused(run, curve
 def test_a_senseless_distance_is_refused(run, curve, capsys):
     assert curve(run, "--follow", 0) == 2
     assert "--follow is 0: it must be at least 1" in capsys.readouterr().err
+
+
+def test_a_run_with_other_updates_than_the_reference_s_is_refused(run, curve, capsys):
+    config = run / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"updates": "centred"}))
+    assert curve(run) == 2
+    told = capsys.readouterr().err
+    assert f"{run} was trained with updates centred: the reference has only plain ones" in told
+    assert not (run.parent / "run-torch").exists()

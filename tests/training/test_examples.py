@@ -122,6 +122,7 @@ def test_the_presets_make_sense(name):
         assert (preset.batch, preset.lr, preset.beta1, preset.clip) == (100, 0.001, 0.5, 5.0)
         assert (preset.init_scale, preset.report, preset.binarise) == (0.05, 100, "none")
         assert (preset.schedule, preset.canvas, preset.filters) == ("constant", "grey", "narrow")
+        assert preset.updates == "plain"
     seed = presets["seed"]
     assert seed.initial == "zeros" and seed.minibatches == 10_000
     assert presets["paper"].initial == "learned"

@@ -1,0 +1,118 @@
+"""Updates in coordinates in which the inputs of every layer have mean 0.
+
+A layer y = W u + b is the same map as y = W (u - m) + b' with b' = b + W m, but not the same to an
+optimizer: where the inputs have a mean m, the bias and what W makes of m move the same outputs,
+pull at each other, and hold back what the inputs differ in (LeCun et al. 1998, "Efficient
+BackProp", section 4.3; Schraudolph 1998, "Centering neural network gradient factors"). With W and
+b' as the coordinates the gradients are
+    dL/dW = g_W - g_b m^T,    dL/db' = g_b,
+
+and an update of W by D, with b' going its own way, is one of b by -D m besides. m is the mean over
+the minibatch that the update is for and all its steps, so that nothing is to be kept from one
+minibatch to the next.
+"""
+
+from typing import NamedTuple
+
+from .nn import linear
+from .parallel import split
+
+
+class Layer(NamedTuple):
+    """A layer y = W u + b of a model.
+
+    Parameters
+    ----------
+    weights, biases : tuple of str
+        Names of the parameters W and b; where they are several, one lies behind the other.
+    inputs : array (n, columns)
+        u, of all examples and steps that are held, as the last minibatch left it.
+    """
+
+    weights: tuple
+    biases: tuple
+    inputs: object
+
+
+class _Share(NamedTuple):
+    """One process's part of a layer: some of its inputs, and some rows of its weights."""
+
+    inputs: object
+    own_mean: object
+    mean: object
+    W: object
+    b: object
+    Wm: object
+    new_b: object
+    finite: object
+    pieces: list
+
+
+class Centring:
+    """Changes gradients before an update and biases after it; see above.
+
+    Parameters
+    ----------
+    model : Draw or Classifier
+        Its `layers()` are centred, in its `parameters` and `gradients`.
+    """
+
+    def __init__(self, model):
+        self.ops, self.workers = ops, workers = model.ops, model.workers
+        self._shares = [[] for _ in range(workers.threads)]
+        for weights, biases, u in model.layers():
+            W, g_W = (params.stacked(*weights) for params in (model.parameters, model.gradients))
+            b, g_b = (params.stacked(*biases) for params in (model.parameters, model.gradients))
+            m, n = W.shape
+            mean, Wm = ops.shared((n, 1)), ops.shared((m, 1))
+            own, rows = split(n, workers.threads), split(m, workers.threads)
+            for share, i, k in zip(self._shares, own, rows, strict=True):
+                new_b = ops.empty(b[k].shape)
+                finite = ops.xp.empty(b[k].shape, bool)
+                pieces = self._pieces(g_W[k], g_b[k])
+                share.append(_Share(u[i], mean[i], mean, W[k], b[k], Wm[k], new_b, finite, pieces))
+
+    def _pieces(self, g_W, g_b):
+        """Cut rows of a gradient into pieces that stay in the cache, with room for a change."""
+        rows, n = g_W.shape
+        height = max(1, getattr(self.ops.kernels, "BLOCK", g_W.size) // n)
+        work = self.ops.empty((min(rows, height), n))
+        places = [slice(top, min(top + height, rows)) for top in range(0, rows, height)]
+        return [(g_W[place], g_b[place], work[: place.stop - place.start]) for place in places]
+
+    def before(self):
+        """Turn the gradients of the last minibatch into those at W and b'."""
+        self._together(self._before)
+
+    def after(self):
+        """Turn what the update made of b' into b."""
+        self._together(self._after)
+
+    def _together(self, method):
+        with self.workers.single_threaded_blas():
+            self.workers.together(method, self._shares)
+
+    def _before(self, share, meet):
+        ops = self.ops
+        for part in share:
+            mean = part.own_mean
+            linear.bias_gradient(ops, mean, part.inputs)  # a sum over the columns
+            mean /= part.inputs.shape[1]
+        meet()  # the means
+        for part in share:
+            linear.forward(ops, part.Wm, part.mean, part.W)
+            for g_W, g_b, work in part.pieces:
+                ops.xp.multiply(g_b, part.mean.T, out=work)
+                g_W -= work
+
+    def _after(self, share, meet):
+        """b += (W before - W) m."""
+        ops = self.ops
+        for part in share:
+            new_b = part.new_b
+            linear.forward(ops, new_b, part.mean, part.W)
+            ops.xp.subtract(part.Wm, new_b, out=new_b)
+            new_b += part.b
+            # where the minibatch was not finite, W has not moved, and b must not either
+            ops.xp.isfinite(new_b, out=part.finite)
+            ops.xp.copyto(part.b, new_b, where=part.finite)
