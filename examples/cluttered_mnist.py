@@ -23,6 +23,7 @@ OURS = Classification(
     aim_rate=0.05,
     aim_clip="apart",
     schedule="cosine",
+    updates="centred",
     init_scale=0.05,
     initial="learned",
     first="learned",

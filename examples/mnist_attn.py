@@ -22,6 +22,7 @@ PRESETS = {
         filters="broad",
         lr=0.003,
         schedule="cosine",
+        updates="centred",
         minibatches=6000,
         evaluate=1000,
     ),

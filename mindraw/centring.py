@@ -8,8 +8,8 @@ b' as the coordinates the gradients are
     dL/dW = g_W - g_b m^T,    dL/db' = g_b,
 
 and an update of W by D, with b' going its own way, is one of b by -D m besides. m is the mean over
-the minibatch that the update is for and all its steps, so that nothing is to be kept from one
-minibatch to the next.
+the minibatch that the update is for and all its steps, whose sums the model takes beside the
+gradients, so that nothing is to be kept from one minibatch to the next.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Layer(NamedTuple):
     weights, biases : tuple of str
         Names of the parameters W and b; where they are several, one lies behind the other.
     inputs : array (n, columns)
-        u, of all examples and steps that are held, as the last minibatch left it.
+        u, of all examples and of the steps that are held, as the last minibatch left it.
     """
 
     weights: tuple
@@ -35,10 +35,10 @@ class Layer(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """One process's part of a layer: some of its inputs, and some rows of its weights."""
+    """One process's part of a layer: the inputs' sums, and some rows of the weights."""
 
-    inputs: object
-    own_mean: object
+    sums: object
+    count: int
     mean: object
     W: object
     b: object
@@ -54,23 +54,25 @@ class Centring:
     Parameters
     ----------
     model : Draw or Classifier
-        Its `layers()` are centred, in its `parameters` and `gradients`.
+        Its `layers()` are centred, in its `parameters` and `gradients`. From now on it sums what
+        enters them.
     """
 
     def __init__(self, model):
         self.ops, self.workers = ops, workers = model.ops, model.workers
         self._shares = [[] for _ in range(workers.threads)]
-        for weights, biases, u in model.layers():
+        layers = zip(model.layers(), model.sum_inputs(), strict=True)
+        for (weights, biases, _), (sums, count) in layers:
             W, g_W = (params.stacked(*weights) for params in (model.parameters, model.gradients))
             b, g_b = (params.stacked(*biases) for params in (model.parameters, model.gradients))
-            m, n = W.shape
-            mean, Wm = ops.shared((n, 1)), ops.shared((m, 1))
-            own, rows = split(n, workers.threads), split(m, workers.threads)
-            for share, i, k in zip(self._shares, own, rows, strict=True):
-                new_b = ops.empty(b[k].shape)
-                finite = ops.xp.empty(b[k].shape, bool)
-                pieces = self._pieces(g_W[k], g_b[k])
-                share.append(_Share(u[i], mean[i], mean, W[k], b[k], Wm[k], new_b, finite, pieces))
+            for share, rows in zip(self._shares, split(len(b), workers.threads), strict=True):
+                own = b[rows]
+                part = _Share(
+                    sums, count, ops.shared(sums.shape), W[rows], own, ops.shared(own.shape),
+                    ops.empty(own.shape), ops.xp.empty(own.shape, bool),
+                    self._pieces(g_W[rows], g_b[rows]),
+                )  # fmt: skip
+                share.append(part)  # what `after` takes of `before` is shared: see `together`
 
     def _pieces(self, g_W, g_b):
         """Cut rows of a gradient into pieces that stay in the cache, with room for a change."""
@@ -95,11 +97,7 @@ class Centring:
     def _before(self, share, meet):
         ops = self.ops
         for part in share:
-            mean = part.own_mean
-            linear.bias_gradient(ops, mean, part.inputs)  # a sum over the columns
-            mean /= part.inputs.shape[1]
-        meet()  # the means
-        for part in share:
+            ops.xp.multiply(part.sums, 1 / part.count, out=part.mean)
             linear.forward(ops, part.Wm, part.mean, part.W)
             for g_W, g_b, work in part.pieces:
                 ops.xp.multiply(g_b, part.mean.T, out=work)

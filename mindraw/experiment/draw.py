@@ -78,7 +78,9 @@ class Experiment(Options):
         config = self.model_config((1, 28, 28))
         Segments(config.T, self.recompute)
         if self.canvas == "mean" and self.initial == "zeros":
-            raise MindrawError("canvas mean is for a learned first canvas: give initial learned")
+            raise MindrawError(
+                "canvas mean is for a learned first canvas: give initial learned, or canvas grey"
+            )
         if self.filters == "broad" and not config.attention:
             raise MindrawError("filters broad is for attention: give read_n and write_n")
         for name in ("aim_rate", "aim_clip"):

@@ -53,7 +53,7 @@ class AttentiveCanvas:
 
     def layers(self, tape):
         """Return what `Draw.layers` has besides the LSTMs and the latent: the heads."""
-        return [Layer(self.weights, self.biases, tape.h_dec_all)]
+        return [Layer(self.weights, self.biases, tape.h_dec_all[:, self.batch :])]
 
     def tape_shapes(self, B):
         """Name and size the shared arrays."""

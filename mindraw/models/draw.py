@@ -103,11 +103,7 @@ class Draw(Model):
         return self.canvas.aiming
 
     def layers(self):
-        """Return every `mindraw.centring.Layer`.
-
-        Its inputs are the last minibatch's; with `recompute` those of the first steps, which the
-        backward pass computes last.
-        """
+        """Return every `mindraw.centring.Layer`; its inputs are those of the steps held last."""
         tape = self.tape
         return [
             Layer(("encoder.W_u",), ("encoder.b",), tape.u),
@@ -466,6 +462,7 @@ class Draw(Model):
                     for function, gradient, *arrays in summed
                 ),
                 *self.canvas.weight_gradients(tape, g, segment),
+                *self._input_sums(columns),
             ]
             for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
                 shard.weight_gradients[segment] = share
@@ -475,6 +472,9 @@ class Draw(Model):
             if len(self.segments) > 1:
                 largest = max(gradient.size for _, gradient, _ in shard.weight_gradients[segment])
                 shard.more = self.ops.empty((largest,))
+
+    def _held_columns(self):
+        return [self.tape.columns(segment) for segment in self.segments]
 
     def _sum_weight_gradients(self, shard, segment):
         """Set this process's share from the last segment; add those of the others."""

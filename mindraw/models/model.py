@@ -14,7 +14,8 @@ class Model:
     process, and names in `aiming` the parameters that say where to look. It has the methods
     `_take`, which copies a minibatch in and returns its size b, `_forward` and
     `_forward_backward`, what a process does on its shard, and `_losses` of b examples. Its
-    `layers()` are all maps W u + b, as `mindraw.centring.Layer`.
+    `layers()` are all maps W u + b, as `mindraw.centring.Layer`; `_lay_out_weight_gradients` lists
+    what a process sums over steps and examples, `_input_sums` among it.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class Model:
             threads = default_threads(batch)
         self.config, self.ops, self.batch = config, ops, batch
         self.workers = Workers(threads)
-        self._recordings = {}
+        self._recordings, self._sums = {}, []
 
     @property
     def threads(self):
@@ -120,6 +121,38 @@ class Model:
                 self.workers.together(method, self.shards, *arguments)
 
         self.ops.run(launch, self._recordings, (method.__name__, *arguments))
+
+    def sum_inputs(self):
+        """Sum what enters every layer, too, whenever gradients are computed.
+
+        Returns
+        -------
+        list of (sums, count)
+            For each of `layers()`: array (n, 1), and how many columns it is the sum of: those of
+            all examples and steps.
+        """
+        layers = self.layers()
+        if not self._sums:
+            self._sums = [self.ops.shared((len(layer.inputs), 1)) for layer in layers]
+            self._lay_out_weight_gradients()
+            self.workers.forget()
+            self._recordings.clear()
+        counts = [
+            sum(layer.inputs[:, columns].shape[1] for columns in self._held_columns())
+            for layer in layers
+        ]
+        return list(zip(self._sums, counts, strict=True))
+
+    def _held_columns(self):
+        """Return the columns of what is held, for each time that weight gradients are summed."""
+        return [slice(None)]
+
+    def _input_sums(self, columns=slice(None)):
+        """List the sums of these columns of what enters every layer, if they are asked for."""
+        return [
+            (linear.bias_gradient, sums, layer.inputs[:, columns])
+            for sums, layer in zip(self._sums, self.layers() if self._sums else (), strict=True)
+        ]
 
     def _share_gradients(self, parts):
         """Split every weight gradient between the processes: its rows, or the more columns.

@@ -38,7 +38,7 @@ class WholeCanvas:
         """Return what `Draw.layers` has besides the LSTMs and the latent."""
         return [
             Layer(("encoder.W_x",), ("encoder.b",), tape.x),
-            Layer(("write.W",), ("write.b",), tape.h_dec_all),
+            Layer(("write.W",), ("write.b",), tape.h_dec_all[:, self.batch :]),
         ]
 
     def tape_shapes(self, B):

@@ -44,6 +44,12 @@ def means(model):
     return [layer.inputs.mean(axis=1, keepdims=True) for layer in model.layers()]
 
 
+def adam_for(model, **numbers):
+    return Adam(
+        model.parameters, model.ops, workers=model.workers, centring=Centring(model), **numbers
+    )
+
+
 @every_config
 def test_every_weight_belongs_to_a_layer_once(config):
     model = build(config)
@@ -75,9 +81,7 @@ def test_it_is_adam_on_the_weights_and_the_moved_biases(config, threads):
     model = build(config, threads)
     numbers = {"lr": 0.01, "clip": 0.5, "rates": dict.fromkeys(model.aiming, 0.3)}
     numbers["apart"] = model.aiming
-    adam = Adam(
-        model.parameters, model.ops, workers=model.workers, centring=Centring(model), **numbers
-    )
+    adam = adam_for(model, **numbers)
     twin = Params(model.parameters.shapes, model.ops)
     plain = Adam(twin, model.ops, **numbers)
     for step in range(4):
@@ -103,9 +107,7 @@ def test_threads_change_nothing_but_rounding():
     found = []
     for threads in (1, 2):
         model = build(CONFIGS["attentive"], threads, "float32")
-        adam = Adam(
-            model.parameters, model.ops, workers=model.workers, centring=Centring(model), lr=0.001
-        )
+        adam = adam_for(model, lr=0.001)
         for step in range(3):
             model.loss_and_gradient(*minibatch(model, step))
             adam.step(model.gradients)
@@ -127,6 +129,9 @@ class Line:
 
     def layers(self):
         return [Layer(("a.W",), ("a.b",), self.u)]
+
+    def sum_inputs(self):
+        return [(self.u.sum(axis=1, keepdims=True), self.u.shape[1])]
 
     def y(self):
         return self.parameters.a.W @ self.u + self.parameters.a.b
@@ -163,13 +168,13 @@ def test_a_shift_of_the_inputs_does_not_matter_any_more():
 @pytest.mark.parametrize("where", ["inputs", "gradient"])
 def test_a_minibatch_that_is_not_finite_leaves_the_parameters_alone(bad, where):
     model = build(CONFIGS["whole"])
-    adam = Adam(model.parameters, model.ops, lr=0.01, centring=Centring(model))
+    adam = adam_for(model, lr=0.01)
     model.loss_and_gradient(*minibatch(model, 0))
     adam.step(model.gradients)
     kept = model.parameters.flat.copy()
     model.loss_and_gradient(*minibatch(model, 1))
     if where == "inputs":
-        model.layers()[2].inputs[0, 0] = bad
+        model.sum_inputs()[2][0][0, 0] = bad
     else:
         model.gradients.decoder.W_v[0, 0] = bad
     with np.errstate(all="ignore"):
@@ -178,19 +183,32 @@ def test_a_minibatch_that_is_not_finite_leaves_the_parameters_alone(bad, where):
     assert np.array_equal(model.parameters.flat, kept)
 
 
-def test_steps_that_are_not_held_count_for_nothing():
-    """With `recompute` the inputs are those of the first steps."""
-    config = CONFIGS["attentive"]
-    model, whole = (
-        Draw(config, get_backend("numpy", "float64"), batch=BATCH, threads=1, recompute=k)
-        for k in (2, None)
-    )
-    for each in (model, whole):
-        each.initialise(3, scale=0.3)
-        each.loss_and_gradient(*minibatch(each, 0))
-    u, v = model.layers()[0].inputs, whole.layers()[0].inputs
-    np.testing.assert_allclose(u, v[:, : 2 * BATCH], atol=1e-14)
-    centring, before = Centring(model), model.gradients.encoder.W_u.copy()
-    centring.before()
-    expected = before - model.gradients.encoder.b @ u.mean(axis=1, keepdims=True).T
-    np.testing.assert_allclose(model.gradients.encoder.W_u, expected, atol=1e-14)
+@pytest.mark.parametrize("name", ["whole", "attentive"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_steps_that_are_not_held_count_as_well(name, threads):
+    """With `recompute`, too, the mean is over all steps."""
+    found = []
+    for recompute in (None, 1, 2):
+        ops = get_backend("numpy", "float64")
+        model = Draw(CONFIGS[name], ops, batch=BATCH, threads=threads, recompute=recompute)
+        model.initialise(3, scale=0.3)
+        adam = adam_for(model, lr=0.01)
+        for step in range(3):
+            model.loss_and_gradient(*minibatch(model, step))
+            adam.step(model.gradients)
+        found.append(model.parameters.flat.copy())
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-9)
+
+
+def test_a_model_that_has_run_before_sums_from_then_on():
+    """Processes that are at work already learn of it; twice asked for, it is one sum."""
+    model = build(CONFIGS["attentive"], threads=2)
+    model.loss_and_gradient(*minibatch(model, 0))
+    expected = model.gradients.flat.copy()
+    model.sum_inputs()
+    model.loss_and_gradient(*minibatch(model, 0))
+    assert np.array_equal(model.gradients.flat, expected)
+    for (sums, count), layer in zip(model.sum_inputs(), model.layers(), strict=True):
+        assert count == layer.inputs.shape[1]
+        np.testing.assert_allclose(sums[:, 0], layer.inputs.sum(axis=1), atol=1e-12)
