@@ -280,6 +280,6 @@ class Classifier(Model):
         ]
         if self.config.first == "learned":
             parts += [(linear.bias_gradient, g.initial.glimpse, tape.doverview)]
-        parts += self._input_sums()
-        for shard, share in zip(self.shards, self._share_gradients(parts), strict=True):
+        shares = self._share_gradients([*parts, *self._input_sums()])
+        for shard, share in zip(self.shards, shares, strict=True):
             shard.weight_gradients = share
