@@ -5,6 +5,7 @@ optimizer: where the inputs have a mean m, the bias and what W makes of m move t
 pull at each other, and hold back what the inputs differ in (LeCun et al. 1998, "Efficient
 BackProp", section 4.3; Schraudolph 1998, "Centering neural network gradient factors"). With W and
 b' as the coordinates the gradients are
+
     dL/dW = g_W - g_b m^T,    dL/db' = g_b,
 
 and an update of W by D, with b' going its own way, is one of b by -D m besides. m is the mean over
