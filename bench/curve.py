@@ -184,11 +184,6 @@ def _main() -> int:
     if options.follow is not None and options.follow < 1:
         raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
     experiment = Experiment.of(options.run)
-    if experiment.updates != "plain":
-        raise MindrawError(
-            f"{options.run} was trained with updates {experiment.updates}: the reference has only "
-            "plain ones; train with --updates plain to compare"
-        )
     try:
         outcome, leader = train_reference(
             experiment, folder, options.minibatches, options.compile, options.threads,

@@ -64,6 +64,54 @@ class TorchModel:
         return images, torch.from_numpy(eps).transpose(1, 2).contiguous()
 
 
+class TorchCentring:
+    """Centred updates as `mindraw.centring` derives them, from what enters the modules.
+
+    Parameters
+    ----------
+    peer : TorchDraw
+        Its layers are watched from now on, whenever gradients are computed.
+    """
+
+    def __init__(self, peer: TorchDraw):
+        # what is watched, and the layers with their biases that take its inputs' mean for theirs
+        layers = {m: [(m, m.bias)] for m in (peer.encoder, peer.latent, peer.decoder, peer.write)}
+        if peer.attention:
+            layers[peer.write] += [(m, m.bias) for m in (peer.attend_read, peer.attend_write)]
+        else:
+            layers[peer.project_x] = [(peer.project_x, peer.encoder.bias)]
+        self._layers, self._seen = layers, {module: [] for module in layers}
+        for module, inputs in self._seen.items():
+            module.register_forward_pre_hook(_appending_to(inputs))
+
+    @torch.no_grad()
+    def before(self):
+        """Turn the gradients of the last minibatch into those in centred coordinates."""
+        self._updates = []
+        for module, inputs in self._seen.items():
+            mean = torch.stack(inputs).mean(0)
+            inputs.clear()
+            for layer, bias in self._layers[module]:
+                layer.weight.grad -= torch.outer(bias.grad, mean)
+                self._updates.append((layer.weight, layer.weight.detach().clone(), bias, mean))
+
+    @torch.no_grad()
+    def after(self):
+        """Turn the biases of centred coordinates back into the layers'."""
+        for weight, old, bias, mean in self._updates:
+            bias -= (weight - old) @ mean
+
+
+def _appending_to(inputs: list[torch.Tensor]):
+    """A hook that keeps the mean over a minibatch of what enters a module."""
+
+    def hook(module, arguments):
+        if torch.is_grad_enabled():
+            inputs.append(arguments[0].detach().mean(0))
+
+    return hook
+
+
 class TorchAdam:
     """`torch.optim.Adam` with the attributes of `mindraw.optim.Adam` that the loop uses.
 
@@ -71,11 +119,12 @@ class TorchAdam:
     ----------
     model : TorchModel
     like : mindraw.optim.Adam
-        Gives the learning rates, the other numbers and the clip.
+        Gives the learning rates, the other numbers and the clip, and whether updates are centred.
     """
 
     def __init__(self, model: TorchModel, like):
         self.lr, self.clip, self.count = like.lr, like.clip, 0
+        self._centring = None if like.centring is None else TorchCentring(model.peer)
         self._leaves = list(model.leaves.values())
         named = ([], [])
         for name, leaf in model.leaves.items():
@@ -103,12 +152,16 @@ class TorchAdam:
     def step(self, gradients, lr=None):
         """Clip the model's gradients, those that are clipped apart by their own norm; update."""
         self.count += 1
+        if self._centring is not None:
+            self._centring.before()
         for leaves in self._clipped:
             clip_exactly(leaves, self.clip)
         lr = self.lr if lr is None else lr
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * lr
         self._adam.step()
+        if self._centring is not None:
+            self._centring.after()
 
     def failed_step(self):
         """None: a run that is not finite shows in its loss, which the loop checks."""

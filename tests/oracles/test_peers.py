@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mindraw.backend import get_backend
+from mindraw.centring import Centring
 from mindraw.models.config import DrawConfig
 from mindraw.models.draw import Draw
 from mindraw.optim import Adam, decay
@@ -171,8 +172,11 @@ class Pixels:
         return self.rows[indices]
 
 
+@pytest.mark.parametrize("centred", [False, True], ids=["plain", "centred"])
 @EITHER
-def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(tmp_path, config):
+def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
+    tmp_path, config, centred
+):
     pytest.importorskip("torch", exc_type=ImportError)
     from bench.reference import TorchAdam, TorchModel
 
@@ -182,7 +186,10 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(tmp_p
         model, _, _ = make(config, 10, spread=0.05)
         aiming = model.aiming  # with a rate and a clip of its own; empty without attention
         rates = dict.fromkeys(aiming, 0.3)
-        adam = Adam(model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming)
+        centring = Centring(model) if centred else None
+        adam = Adam(
+            model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming, centring=centring
+        )
         if torch:
             model = TorchModel(model)
             adam = TorchAdam(model, adam)
