@@ -8,8 +8,9 @@ noise and learning rates, and is measured on the test set with the same noise: w
 computes. Its own run stands in runs/seed-torch, with curve.csv and curve.png that join both. Stop
 it as you like (Ctrl-C): the same command goes on.
 
-A training with attention is chaotic, so that rounding alone takes the two apart. With --follow 100
-mindraw trains beside the reference, which takes over mindraw's parameters and moments every 100
+A training with attention can be chaotic, so that rounding alone takes the two apart: chaos.py says
+how fast. A rate that rises slowly and --dtype float64 keep them together. With --follow 100 mindraw
+trains beside the reference, which takes over mindraw's parameters and moments every 100
 minibatches: so both are compared all along the way, and only what 100 minibatches make of rounding
 is between them.
 """
