@@ -27,7 +27,6 @@ from bench.options import at_least_one
 from mindraw.backend import get_backend
 from mindraw.commands import Parser, guarded
 from mindraw.experiment import Experiment
-from mindraw.training import DrawTask
 
 #: Euclidean norm of the difference to begin with: far above rounding, far below anything else.
 SIZE = 1e-9
@@ -42,14 +41,13 @@ class Training(NamedTuple):
 
 def begin(experiment: Experiment, dataset) -> Training:
     """A training as the experiment says; `advance` returns the minibatch's mean loss, nats."""
-    model = experiment.build(dataset, get_backend("numpy", experiment.dtype)).model
-    optimizer = experiment.optimizer(model)
-    task = DrawTask(model, dataset, experiment.seed)
+    task = experiment.build(dataset, get_backend("numpy", experiment.dtype))
+    optimizer = experiment.optimizer(task.model)
     rates = experiment.learning_rates(task.minibatches.per_epoch)
 
     def advance(k: int) -> float:
         loss = sum(float(part.mean()) for part in task.step(k))
-        optimizer.step(model.gradients, rates(k))
+        optimizer.step(task.model.gradients, rates(k))
         return loss
 
     return Training(optimizer, advance)

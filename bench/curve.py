@@ -79,9 +79,9 @@ def train_reference(
     torch.set_num_threads(threads)
     dataset = experiment.load()
     one = dataclasses.replace(experiment, threads=1)
-    start = one.build(dataset, get_backend("numpy", experiment.dtype)).model
-    numbers = experiment.optimizer(start)
-    model = TorchModel(start, compiled)
+    leading = one.build(dataset, get_backend("numpy", experiment.dtype))
+    numbers = experiment.optimizer(leading.model)
+    model = TorchModel(leading.model, compiled)
     optimizer = TorchAdam(model, numbers)
     task = DrawTask(model, dataset, experiment.seed)
     plan = Plan(
@@ -99,7 +99,6 @@ def train_reference(
         run, leader = stack.enter_context(opened(folder)), None
         if follow:
             own = stack.enter_context(opened(folder / "mindraw"))
-            leading = DrawTask(start, dataset, experiment.seed)
             leader = stack.enter_context(Session(leading, numbers, plan, own, rates))
             task = Follower(model, optimizer, dataset, experiment.seed, leader, follow)
         outcome = stack.enter_context(Session(task, optimizer, plan, run, rates)).train()

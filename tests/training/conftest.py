@@ -1,14 +1,19 @@
 """A tiny data set, in memory and as IDX files, and a tiny model to train on it."""
 
+import runpy
 import struct
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
+from mindraw.experiment import main
 from mindraw.training import DrawTask, Plan, Run, Session
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Split:
@@ -105,3 +110,20 @@ def idx_folder(tmp_path_factory):
 def smaller_idx_folder(tmp_path_factory):
     """The same with 40 and 15."""
     return write_scribbles(tmp_path_factory.mktemp("data"), train=40, t10k=15)
+
+
+@pytest.fixture
+def attentive_run(idx_folder, tmp_path, monkeypatch):
+    """Train a tiny run by examples/mnist_attn.py and return its folder, given more options."""
+    monkeypatch.chdir(tmp_path)
+    presets = runpy.run_path(str(EXAMPLES / "mnist_attn.py"))["PRESETS"]
+
+    def train(**more):
+        options = {
+            "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "pictures": 0,
+            "threads": 1, "out": "run", "backend": "numpy",
+        } | more  # fmt: skip
+        assert main(presets, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
+        return tmp_path / "run"
+
+    return train

@@ -1,17 +1,11 @@
 """bench/curve.py: the same run in mindraw and in PyTorch, one beside the other or after it."""
 
 import csv
-import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
-from mindraw.experiment import main as train
 from mindraw.training import load
-
-ROOT = Path(__file__).parents[2]
-PRESETS = runpy.run_path(str(ROOT / "examples" / "mnist_attn.py"))["PRESETS"]
 
 
 @pytest.fixture
@@ -25,17 +19,11 @@ def updates():
 
 
 @pytest.fixture
-def run(idx_folder, tmp_path, monkeypatch, dtype, updates):
+def run(attentive_run, dtype, updates):
     """The folder of a run of 6 minibatches with attention, which tests may ask for otherwise."""
-    monkeypatch.chdir(tmp_path)
-    options = {
-        "dtype": dtype, "updates": updates,
-        "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "minibatches": 6,
-        "report": 2, "evaluate": 4, "checkpoint": 2, "pictures": 0, "threads": 1, "out": "run",
-        "backend": "numpy",
-    }  # fmt: skip
-    assert train(PRESETS, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
-    return tmp_path / "run"
+    return attentive_run(
+        dtype=dtype, updates=updates, minibatches=6, report=2, evaluate=4, checkpoint=2
+    )
 
 
 @pytest.fixture

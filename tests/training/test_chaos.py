@@ -1,17 +1,12 @@
 """bench/chaos.py: how fast two trainings part."""
 
-import runpy
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bench import chaos
-from mindraw.experiment import main as train
-
-ROOT = Path(__file__).parents[2]
 
 
 def linear_training(factors):
@@ -46,15 +41,9 @@ def test_a_difference_is_made_small_again_with_the_moments():
 
 
 @pytest.fixture
-def measured(idx_folder, tmp_path, monkeypatch, capsys):
-    """What the script prints of a tiny run, as a function of its further arguments."""
-    monkeypatch.chdir(tmp_path)
-    presets = runpy.run_path(str(ROOT / "examples" / "mnist_attn.py"))["PRESETS"]
-    options = {
-        "data": idx_folder, "T": 2, "h-enc": 4, "h-dec": 4, "z": 2, "batch": 10, "minibatches": 1,
-        "pictures": 0, "threads": 1, "out": "run", "backend": "numpy",
-    }  # fmt: skip
-    assert train(presets, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
+def measured(attentive_run, monkeypatch, capsys):
+    """What the script prints of a tiny run, as a function of its arguments."""
+    attentive_run(minibatches=1)
 
     def call(*argv):
         monkeypatch.setattr(sys, "argv", ["chaos.py", *map(str, argv)])
