@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mindraw.backend import get_backend
@@ -81,6 +83,26 @@ def flops_needed(config: Config, batch: int = BATCH) -> float:
     initial = size["encoder.W_u"] - 4 * config.h_enc * glimpse
     filtering = T * filter_products(config) if config.attention else 0.0
     return 2 * batch * (2 * once + 3 * T * sum(size.values()) - initial + filtering)
+
+
+def bytes_needed(config: Config, batch: int = BATCH) -> float:
+    """Bytes of float32 that a training step moves at least, were nothing left in a cache.
+
+    What mindraw holds of all steps of time for the backward pass is written once and read once;
+    a parameter, its gradient and Adam's two moments are read and written, but for the gradient,
+    which is written and read.
+    """
+    few, more = (
+        held(replace(config, T=T), batch) for T in (1, 17)
+    )  # 16 apart, as arrays are aligned
+    parameters = sum(float(np.prod(shape)) for shape in parameter_shapes(config).values())
+    return 2.0 * config.T * (more - few) / 16 + 4 * 8 * parameters
+
+
+def held(config: Config, batch: int) -> int:
+    """Bytes that mindraw lays out for a training step."""
+    model = build(config, get_backend("numpy"), batch, threads=1)
+    return sum(part.buffer.nbytes for part in (model.tape, *model.shards))
 
 
 def filter_products(config: DrawConfig) -> float:

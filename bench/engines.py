@@ -216,10 +216,12 @@ class Jax(Engine):
 
 #: Of the matrices whose product gives the peak rate.
 SGEMM_SIDE = {"cpu": 2048, "gpu": 8192}
+#: Bytes of the array whose copy gives the peak rate of memory.
+COPIED = 256 << 20
 
 
-class Sgemm(Engine):
-    """NumPy's or CuPy's own product of two square float32 matrices: the floor's peak rate."""
+class Ceiling(Engine):
+    """What NumPy or CuPy reaches at best, without a model."""
 
     def __init__(self, config, params, x, other, setting):
         self.version, self.xp = numpy_version(), np
@@ -227,20 +229,38 @@ class Sgemm(Engine):
             import cupy
 
             self.version, self.xp = cupy_version(), cupy
-        side = SGEMM_SIDE[setting.device]
-        a, b = np.random.default_rng(0).random((2, side, side), np.float32)
-        self.a, self.b = self.xp.array(a), self.xp.array(b)
-        self.out = self.xp.empty_like(self.a)
+        self.lay_out(setting.device)
 
     def evaluate(self):
         return None
 
-    def step(self, k):
-        self.xp.matmul(self.a, self.b, out=self.out)
-
     def wait(self):
         if self.xp is not np:
             self.xp.cuda.get_current_stream().synchronize()
+
+
+class Sgemm(Ceiling):
+    """A product of two square float32 matrices: the peak rate of the products' floor."""
+
+    def lay_out(self, device):
+        side = SGEMM_SIDE[device]
+        a, b = np.random.default_rng(0).random((2, side, side), np.float32)
+        self.a, self.b = self.xp.array(a), self.xp.array(b)
+        self.out = self.xp.empty_like(self.a)
+
+    def step(self, k):
+        self.xp.matmul(self.a, self.b, out=self.out)
+
+
+class Copy(Ceiling):
+    """A copy that no cache holds: the peak rate of the bytes' floor, read and written."""
+
+    def lay_out(self, device):
+        self.a = self.xp.array(np.random.default_rng(0).random(COPIED // 4, np.float32))
+        self.out = self.xp.empty_like(self.a)
+
+    def step(self, k):
+        self.xp.copyto(self.out, self.a)
 
 
 ENGINES = {"mindraw": Mindraw, "torch-eager": Torch, "torch-compile": TorchCompiled, "jax": Jax}
@@ -330,6 +350,25 @@ def durations(runner, x, count: int, setting: Setting) -> list[float]:
     return seconds
 
 
+def count_launches(runner, x, setting: Setting) -> int | None:
+    """Kernels, copies and fills of one step on a GPU, one by one, those of a graph too.
+
+    They are counted by the GPU's own profiler, which PyTorch brings: None without it, or on a CPU.
+    """
+    if setting.device == "cpu":
+        return None
+    try:
+        from torch.profiler import DeviceType, ProfilerActivity, profile
+
+        with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+            runner.step(1 % len(x))
+            runner.wait()
+        return sum(event.device_type == DeviceType.CUDA for event in profiler.events())
+    except Exception as error:  # a count is not worth a bench
+        print(f"launches are not counted: {type(error).__name__}: {error}")
+        return None
+
+
 def serve(connection, engine, config, params, x, other, setting):
     """Body of an engine's process: build it, then obey until told to stop.
 
@@ -338,7 +377,8 @@ def serve(connection, engine, config, params, x, other, setting):
     returns for n of them, after untimed ones that wake the engine's threads, each on a core of its
     own; ("peak",) with the peak memory in MiB since the first timed step, which has the loaded
     libraries in it and the work of compiling not (on a GPU its own from the start);
-    and ("held",) with the bytes that a step holds where the engine knows them, else None.
+    ("launches",) with what `count_launches` returns; and ("held",) with the bytes that a step holds
+    where the engine knows them, else None.
     """
     bind_to_cores(setting.threads)
     try:
@@ -371,5 +411,7 @@ def serve(connection, engine, config, params, x, other, setting):
             connection.send(durations(runner, x, *count, setting))
         elif order == "peak":
             connection.send(runner.peak())
+        elif order == "launches":
+            connection.send(count_launches(runner, x, setting))
         elif order == "held":
             connection.send(getattr(runner, "held", None))

@@ -2,7 +2,7 @@
 
 python bench/kernels.py --configs noattn attn
 
-Every product and every element-wise kernel is timed where it stands in the step, in one process, by
+Every product and every kernel is timed where it stands in the step, in one process, by
 shape. On a GPU (`--backend cupy`) each is waited for, so that its launch counts, too.
 """
 
@@ -26,6 +26,8 @@ from bench.options import at_least_one, new_file
 from bench.step import machine
 from mindraw import Adam, get_backend
 from mindraw.commands import Parser, guarded
+from mindraw.models.attention import ARRAYS
+from mindraw.nn.filterbank import Bank
 
 
 class Timed:
@@ -40,7 +42,7 @@ class Timed:
             return function
 
         def call(*arguments, **options):
-            arrays = [a for a in (*arguments, *options.values()) if hasattr(a, "nbytes")]
+            arrays = list(arrays_of(name, (*arguments, *options.values())))
             largest = max(arrays, key=lambda a: a.size, default=np.empty(0))
             shape = " by ".join(describe(a) for a in arrays[:2]) if name == "matmul" else ""
             self._wait()
@@ -55,6 +57,16 @@ class Timed:
             return result
 
         return call
+
+
+def arrays_of(name, arguments):
+    """List the arrays that a function is given, those of a glimpse among them."""
+    for argument in arguments:
+        if isinstance(argument, Bank):  # what is called d... flows back
+            names = [key for key in ARRAYS if name.endswith("backward") or key[0] != "d"]
+            yield from (getattr(argument, key) for key in names)
+        elif hasattr(argument, "nbytes"):
+            yield argument
 
 
 def describe(array) -> str:

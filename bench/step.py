@@ -22,10 +22,12 @@ import numpy as np
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.configs import BATCH, CONFIGS, flops_needed, make_problem
+from bench.configs import BATCH, CONFIGS, bytes_needed, flops_needed, make_problem
 from bench.engines import (
+    COPIED,
     ENGINES,
     SGEMM_SIDE,
+    Copy,
     Setting,
     Sgemm,
     available_cores,
@@ -140,23 +142,26 @@ def run_config(
             f"{gradient:.1e} (allowed {allowed[1]:g}); after {WARM_UP} updates the loss is "
             + ", ".join(f"{loss:.3f}" for loss in trained.values())
         )
-    sgemm = Process(Sgemm, config, problem, setting)
+    sgemm, copy = (Process(each, config, problem, setting) for each in (Sgemm, Copy))
     seconds = {engine: [] for engine in running}
-    products = []
+    products, copies = [], []
     for _ in range(rounds):
         for engine, process in running.items():
             time.sleep(PAUSE)
             seconds[engine].append(process.ask("time", steps))
         time.sleep(PAUSE)
         products += sgemm.ask("time", 8)
+        copies += copy.ask("time", 8)
     peaks = {engine: process.ask("peak") for engine, process in running.items()}
     held = {engine: process.ask("held") for engine, process in running.items()}
-    for process in (*running.values(), sgemm):
+    launches = {engine: process.ask("launches") for engine, process in running.items()}
+    for process in (*running.values(), sgemm, copy):
         process.stop()
 
     gflop = flops_needed(config) / 1e9
     side = SGEMM_SIDE[setting.device]
     sgemm_rate = 2 * side**3 / min(products) / 1e9
+    moved, copy_rate = bytes_needed(config) / 1e9, 2 * COPIED / min(copies) / 1e9
     medians = {engine: 1e3 * float(np.median(seconds[engine])) for engine in running}
     per_round = {engine: np.median(seconds[engine], axis=1) for engine in running}
     rows = []
@@ -181,6 +186,10 @@ def run_config(
                 "floor_share": rate / sgemm_rate,
                 "sgemm_gflops": sgemm_rate,
                 "sgemm_side": side,
+                "gb": moved,
+                "bytes_floor_ms": 1e3 * moved / copy_rate,
+                "copy_gb_per_s": copy_rate,
+                "launches": launches[engine],
                 "peak_mib": peaks[engine],
                 "held_mib": None if held[engine] is None else held[engine] / 2**20,
                 "batch": BATCH,
@@ -248,8 +257,13 @@ def print_table(rows: list[dict]) -> None:
         r = next(row for row in rows if row["config"] == name)
         print(
             f"{name}: {r['gflop']:.1f} GFLOP needed, floor {in_ms(r['floor_ms'])} ms "
-            f"at {r['sgemm_gflops']:.0f} GFLOP/s (best {r['sgemm_side']}^3 sgemm of this run)"
+            f"at {r['sgemm_gflops']:.0f} GFLOP/s (best {r['sgemm_side']}^3 sgemm of this run); "
+            f"{1e3 * r['gb']:.0f} MB moved at least, floor {in_ms(r['bytes_floor_ms'])} ms at "
+            f"{r['copy_gb_per_s']:.0f} GB/s (best copy)"
         )
+        counted = [(r["engine"], r["launches"]) for r in rows if r["config"] == name]
+        if any(n for _, n in counted):
+            print(f"{name}: launches a step: " + ", ".join(f"{e} {n}" for e, n in counted))
     versions = dict.fromkeys(r["version"] for r in rows)
     print(f"python {first['python']}, {', '.join(versions)}")
 

@@ -1,7 +1,7 @@
 """The array backend: the only file that knows where arrays live.
 
 The engine asks a :class:`Backend` for four things: arrays, the few array functions
-that NumPy and CuPy spell alike (``xp``), the element-wise kernels (``kernels``) and
+that NumPy and CuPy spell alike (``xp``), the kernels (``kernels``) and
 noise. Everything above this file runs unchanged on a CPU and on a GPU.
 """
 

@@ -13,7 +13,7 @@ from ..backend import get_backend
 from ..models.classify import Classifier
 from ..models.config import ClassifierConfig, DrawConfig
 from ..models.draw import Draw
-from ..nn import bernoulli, filterbank, glimpse, read, softmax
+from ..nn import bernoulli, read, softmax
 from . import pairs
 from .checker import COMPLEX
 
@@ -217,17 +217,6 @@ def both(pair):
     return pair.forward, pair.backward
 
 
-def glimpses(name, layer):
-    """Return reading with and without an error image, and writing, of a layer or its kernels."""
-    read, write, x = both(pairs.GlimpseRead(layer)), both(pairs.GlimpseWrite(layer)), ("x",)
-    pictures, stroke = {"x": "B H*C W"}, {"image": "B H*C W", "patch": "B N C*N"}
-    return (
-        Operation(f"{name} read", pictures | {"x_hat": "B H*C W"} | BANKS, *read, constants=x),
-        Operation(f"{name} read, x alone", pictures | BANKS, *read, constants=x),
-        Operation(f"{name} write", stroke | BANKS, *write),
-    )
-
-
 TARGET = {"target": probabilities}
 LSTM_KERNEL = (pairs.lstm_kernel_forward, pairs.lstm_kernel_backward)
 LSTM = (pairs.lstm_forward, pairs.lstm_backward)
@@ -240,6 +229,15 @@ FILTERS = {"mu": between(-1, 5), "s2": between(0.5, 3), "pixels": coordinates}
 WEIGHTS = {"W": between(-0.7, 0.7)}
 BANKS = {"Fy": "B N H", "Fx": "B N W"}
 INTENSITY = {"gamma": between(0.3, 3)}
+PATCH_READ = (pairs.patch_read_forward, pairs.patch_read_backward)
+GLIMPSE_READ = (pairs.glimpse_read_forward, pairs.glimpse_read_backward)
+LOOK, IMAGE = {"p": "5 B", "b": "5 1"}, "B H*C W"
+PLACES = {"centre": "2 1", "stride": "", "offsets": "N"}
+GRID = PLACES | {"rows": "H", "columns": "W"}
+#: Filters on a small image, where neither they nor their gradients vanish.
+ON_IMAGE = {"p": between(-0.5, 0.5), "b": between(-0.5, 0.5), "offsets": between(-1, 1)}
+ON_IMAGE |= {"centre": between(2, 3), "stride": between(0.5, 1.5)}
+ON_IMAGE |= {"rows": coordinates, "columns": coordinates}
 
 KERNELS = (
     Operation(
@@ -281,9 +279,18 @@ KERNELS = (
         draws=TARGET,
     ),
     Operation(
+        "kernel place",
+        LOOK | PLACES,
+        pairs.place_forward,
+        pairs.place_backward,
+        constants=tuple(PLACES),
+        draws={"centre": between(1, 6), "stride": between(1, 3)},
+    ),
+    Operation(
         "kernel filterbank",
         AXES,
-        *both(pairs.Filterbank(pairs.Kernel("filterbank"))),
+        pairs.filterbank_forward,
+        pairs.filterbank_backward,
         constants=("pixels",),
         draws=FILTERS,
     ),
@@ -301,7 +308,14 @@ KERNELS = (
         pairs.stroke_backward,
         draws=INTENSITY,
     ),
-    *glimpses("kernel glimpse", pairs.GlimpseKernels()),
+    Operation("kernel read", {"x": IMAGE, "x_hat": IMAGE} | BANKS, *PATCH_READ, constants=("x",)),
+    Operation("kernel read, x alone", {"x": IMAGE} | BANKS, *PATCH_READ, constants=("x",)),
+    Operation(
+        "kernel write",
+        {"image": IMAGE, "patch": "B N C*N"} | BANKS,
+        pairs.patch_write_forward,
+        pairs.patch_write_backward,
+    ),
 )
 LAYERS = (
     Operation(
@@ -353,21 +367,27 @@ LAYERS = (
         draws=TARGET,
     ),
     Operation(
-        "place",
-        {"p": "5 B", "b": "5 1", "centre": "2 1", "stride": "", "offsets": "N"},
-        pairs.place_forward,
-        pairs.place_backward,
-        constants=("centre", "stride", "offsets"),
-        draws={"centre": between(1, 6), "stride": between(1, 3)},
+        "glimpse read",
+        LOOK | GRID | {"x": IMAGE, "canvas": IMAGE},
+        *GLIMPSE_READ,
+        constants=("x", *GRID),
+        draws=PIXELS | ON_IMAGE,
     ),
     Operation(
-        "filterbank",
-        AXES,
-        *both(pairs.Filterbank(filterbank)),
-        constants=("pixels",),
-        draws=FILTERS,
+        "glimpse read, x alone",
+        LOOK | GRID | {"x": IMAGE},
+        *GLIMPSE_READ,
+        constants=("x", *GRID),
+        draws=PIXELS | ON_IMAGE,
     ),
-    *glimpses("glimpse", glimpse),
+    Operation(
+        "glimpse write",
+        LOOK | GRID | {"canvas": IMAGE, "w": "B N C*N", "bw": "N*C*N 1"},
+        pairs.glimpse_write_forward,
+        pairs.glimpse_write_backward,
+        constants=tuple(GRID),
+        draws=ON_IMAGE,
+    ),
 )
 MODELS = (
     WholeModel("draw", DrawConfig(H=2, W=3, T=3, h_enc=4, h_dec=3, z=2), batch=2),

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..nn import filterbank, gaussian, linear, lstm, write
+from ..nn import filterbank, gaussian, glimpse, linear, lstm, write
 
 
 def unset(ops, *shape):
@@ -31,13 +31,6 @@ class Kernel:
 
     def backward(self, ops, *arguments):
         getattr(ops.kernels, f"{self.name}_backward")(*arguments)
-
-
-class GlimpseKernels:
-    """The kernels of glimpses under the names of their layer, with a backend first."""
-
-    def __getattr__(self, name):
-        return lambda ops, *arguments: getattr(ops.kernels, name)(*arguments)
 
 
 # ---------------------------------------------------------------- linear
@@ -218,46 +211,41 @@ def write_backward(ops, douts, canvas, h, W, b):
 
 
 def run_place(ops, p, b, centre, stride, offsets):
-    grid = SimpleNamespace(centre=centre, stride=stride, offsets=offsets)
     mu, a = unset(ops, 2, p.shape[1], offsets.shape[0]), unset(ops, *p.shape)
-    filterbank.place_forward(ops, mu, a, p, b, grid)
-    return mu, a, grid
+    ops.kernels.place_forward(mu, a, p, b, centre, stride, offsets)
+    return mu, a
 
 
 def place_forward(ops, **inputs):
-    mu, a, _ = run_place(ops, **inputs)
+    mu, a = run_place(ops, **inputs)
     return {"mu": mu, "s2": a[2], "gamma": a[4]}
 
 
 def place_backward(ops, douts, p, b, centre, stride, offsets):
-    _, a, grid = run_place(ops, p, b, centre, stride, offsets)
+    _, a = run_place(ops, p, b, centre, stride, offsets)
     dp, db = unset(ops, *p.shape), unset(ops, *b.shape)
     dlog_s2, dlog_gamma = unset(ops, 2, p.shape[1]), douts["gamma"] * a[4]
     dlog_s2[0], dlog_s2[1] = douts["s2"] * a[2] * 0.25, douts["s2"] * a[2] * 0.75
-    filterbank.place_backward(ops, dp, douts["mu"], dlog_s2, dlog_gamma, a, grid)
+    ops.kernels.place_backward(dp, douts["mu"], dlog_s2, dlog_gamma, a, centre, offsets)
     linear.bias_gradient(ops, db, dp)
     return {"p": dp, "b": db}
 
 
-class Filterbank:
-    """The filters of both axes: `nn.filterbank` or its kernel."""
+def run_filterbank(ops, mu, s2, pixels):
+    F, e = (unset(ops, *mu.shape, pixels.shape[0]) for _ in range(2))
+    ops.kernels.filterbank_forward(F, e, mu, s2, pixels)
+    return F, e
 
-    def __init__(self, layer):
-        self.layer = layer
 
-    def run(self, ops, mu, s2, pixels):
-        F, e = (unset(ops, *mu.shape, pixels.shape[0]) for _ in range(2))
-        self.layer.forward(ops, F, e, mu, s2, pixels)
-        return F, e
+def filterbank_forward(ops, mu, s2, pixels):
+    return {"F": run_filterbank(ops, mu, s2, pixels)[0], "s2": s2}
 
-    def forward(self, ops, mu, s2, pixels):
-        return {"F": self.run(ops, mu, s2, pixels)[0], "s2": s2}
 
-    def backward(self, ops, douts, mu, s2, pixels):
-        F, e = self.run(ops, mu, s2, pixels)
-        dmu, dlog_s2 = unset(ops, *mu.shape), unset(ops, *mu.shape[:2])
-        self.layer.backward(ops, dmu, dlog_s2, douts["F"], F, e, s2, pixels)
-        return {"mu": dmu, "s2": douts["s2"] + dlog_s2.sum(axis=0) / s2}
+def filterbank_backward(ops, douts, mu, s2, pixels):
+    F, e = run_filterbank(ops, mu, s2, pixels)
+    dmu, dlog_s2 = unset(ops, *mu.shape), unset(ops, *mu.shape[:2])
+    ops.kernels.filterbank_backward(dmu, dlog_s2, douts["F"], F, e, s2, pixels)
+    return {"mu": dmu, "s2": douts["s2"] + dlog_s2.sum(axis=0) / s2}
 
 
 def intensity_forward(ops, patch, gamma):
@@ -287,53 +275,100 @@ def stroke_backward(ops, douts, w, b, gamma):
     return {"w": dw, "b": db, "gamma": douts["gamma"] + dlog_gamma / gamma}
 
 
-class GlimpseRead:
-    """Reading a patch of x, and of x_hat where it is given: `nn.glimpse` or its kernel."""
-
-    def __init__(self, layer):
-        self.layer = layer
-
-    def run(self, ops, x, Fy, Fx, x_hat=None):
-        (B, rows, W), (_, N, H) = x.shape, Fy.shape
-        C, P = rows // H, 1 if x_hat is None else 2
-        patch, half = unset(ops, B, P * N, C * N), unset(ops, B, P * N, C * W)
-        self.layer.read_forward(ops, patch, half, x, x_hat, Fy, Fx)
-        return patch, half
-
-    def forward(self, ops, **inputs):
-        return {"patch": self.run(ops, **inputs)[0]}
-
-    def backward(self, ops, douts, x, Fy, Fx, x_hat=None):
-        _, half = self.run(ops, x, Fy, Fx, x_hat)
-        dFy, dFx, dx_hat = unset(ops, *Fy.shape), unset(ops, *Fx.shape), None
-        dhalf, dpatch = unset(ops, *half.shape), douts["patch"]
-        if x_hat is not None:
-            dx_hat = unset(ops, *x_hat.shape)
-        self.layer.read_backward(ops, dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx)
-        return {"Fy": dFy, "Fx": dFx} | ({} if x_hat is None else {"x_hat": dx_hat})
+def run_patch_read(ops, x, Fy, Fx, x_hat=None):
+    (B, rows, W), (_, N, H) = x.shape, Fy.shape
+    C, P = rows // H, 1 if x_hat is None else 2
+    patch, half = unset(ops, B, P * N, C * N), unset(ops, B, P * N, C * W)
+    ops.kernels.read_forward(patch, half, x, x_hat, Fy, Fx)
+    return patch, half
 
 
-class GlimpseWrite:
-    """Writing a patch onto an image: `nn.glimpse` or its kernel."""
+def patch_read_forward(ops, **inputs):
+    return {"patch": run_patch_read(ops, **inputs)[0]}
 
-    def __init__(self, layer):
-        self.layer = layer
 
-    def run(self, ops, image, patch, Fy, Fx):
-        (B, rows, W), (_, N, H) = image.shape, Fy.shape
-        half = unset(ops, B, N, rows // H * W)
-        self.layer.write_forward(ops, image, unset(ops, *image.shape), half, patch, Fy, Fx)
-        return image, half
+def patch_read_backward(ops, douts, x, Fy, Fx, x_hat=None):
+    _, half = run_patch_read(ops, x, Fy, Fx, x_hat)
+    dFy, dFx, dx_hat = unset(ops, *Fy.shape), unset(ops, *Fx.shape), None
+    dhalf, dpatch = unset(ops, *half.shape), douts["patch"]
+    if x_hat is not None:
+        dx_hat = unset(ops, *x_hat.shape)
+    ops.kernels.read_backward(dx_hat, dFy, dFx, dhalf, dpatch, half, x, x_hat, Fy, Fx)
+    return {"Fy": dFy, "Fx": dFx} | ({} if x_hat is None else {"x_hat": dx_hat})
 
-    def forward(self, ops, **inputs):
-        return {"image": self.run(ops, **inputs)[0]}
 
-    def backward(self, ops, douts, image, patch, Fy, Fx):
-        _, half = self.run(ops, image, patch, Fy, Fx)
-        dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
-        dhalf, dimage = unset(ops, *half.shape), douts["image"]
-        self.layer.write_backward(ops, dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)
-        return {"image": dimage, "patch": dpatch, "Fy": dFy, "Fx": dFx}
+def run_patch_write(ops, image, patch, Fy, Fx):
+    (B, rows, W), (_, N, H) = image.shape, Fy.shape
+    half = unset(ops, B, N, rows // H * W)
+    ops.kernels.write_forward(image, unset(ops, *image.shape), half, patch, Fy, Fx)
+    return image, half
+
+
+def patch_write_forward(ops, **inputs):
+    return {"image": run_patch_write(ops, **inputs)[0]}
+
+
+def patch_write_backward(ops, douts, image, patch, Fy, Fx):
+    _, half = run_patch_write(ops, image, patch, Fy, Fx)
+    dpatch, dFy, dFx = unset(ops, *patch.shape), unset(ops, *Fy.shape), unset(ops, *Fx.shape)
+    dhalf, dimage = unset(ops, *half.shape), douts["image"]
+    ops.kernels.write_backward(dpatch, dFy, dFx, dhalf, dimage, half, patch, Fy, Fx)
+    return {"image": dimage, "patch": dpatch, "Fy": dFy, "Fx": dFx}
+
+
+def bank_of(ops, image, p, grid, pictures):
+    """Lay out a bank for images (B, H*C, W), and let p, which stays as it is, say where."""
+    (B, rows, W), (H,), (N,) = image.shape, grid.rows.shape, grid.offsets.shape
+    shapes = filterbank.bank_shapes(B, H, W, rows // H, N, pictures)
+    copy = unset(ops, *p.shape)
+    copy[...] = p
+    arrays = {name: unset(ops, *shape) for name, shape in shapes.items()}
+    return filterbank.Bank(grid, copy, arrays)
+
+
+def run_glimpse_read(ops, p, b, x, canvas=None, **grid):
+    grid, P = SimpleNamespace(**grid), 1 if canvas is None else 2
+    bank = bank_of(ops, x, p, grid, P)
+    x_hat, r = None if canvas is None else unset(ops, *x.shape), unset(ops, *bank.patch.shape)
+    glimpse.read_forward(ops, r, x_hat, bank, b, grid, x, canvas)
+    return r, x_hat, bank, grid
+
+
+def glimpse_read_forward(ops, canvas=None, **inputs):
+    r = run_glimpse_read(ops, canvas=canvas, **inputs)[0]
+    return {"r": r} | ({} if canvas is None else {"canvas": canvas})
+
+
+def glimpse_read_backward(ops, douts, p, b, x, canvas=None, **grid):
+    r, x_hat, bank, grid = run_glimpse_read(ops, p, b, x, canvas, **grid)
+    dp, db, dcanvas, work = unset(ops, *p.shape), unset(ops, *b.shape), None, None
+    if canvas is not None:
+        dcanvas, work = unset(ops, *canvas.shape), unset(ops, *canvas.shape)
+    glimpse.read_backward(
+        ops, dp, dcanvas, work, douts["r"], douts.get("canvas"), bank, grid, r, x_hat, x
+    )
+    linear.bias_gradient(ops, db, dp)
+    return {"p": dp, "b": db} | ({} if canvas is None else {"canvas": dcanvas})
+
+
+def run_glimpse_write(ops, canvas, w, bw, p, b, **grid):
+    grid = SimpleNamespace(**grid)
+    bank = bank_of(ops, canvas, p, grid, 1)
+    glimpse.write_forward(ops, canvas, unset(ops, *canvas.shape), bank, w, bw, b, grid)
+    return canvas, bank, grid
+
+
+def glimpse_write_forward(ops, **inputs):
+    return {"canvas": run_glimpse_write(ops, **inputs)[0]}
+
+
+def glimpse_write_backward(ops, douts, canvas, w, bw, p, b, **grid):
+    _, bank, grid = run_glimpse_write(ops, canvas, w, bw, p, b, **grid)
+    dp, dw, db = unset(ops, *p.shape), unset(ops, *w.shape), unset(ops, *b.shape)
+    glimpse.write_backward(ops, dp, dw, douts["canvas"], bank, grid)
+    linear.bias_gradient(ops, db, dp)
+    dbw = dw.sum(axis=0).reshape(*bw.shape)
+    return {"canvas": douts["canvas"], "w": dw, "bw": dbw, "p": dp, "b": db}
 
 
 # ---------------------------------------------------------------- reconstruction loss

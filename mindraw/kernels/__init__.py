@@ -1,4 +1,4 @@
-"""The element-wise mathematics, twice: `reference` in NumPy and `fused` in CUDA C++.
+"""The element-wise mathematics and the glimpses, twice: `reference` in NumPy, `fused` in CUDA C++.
 
 Both hold the same functions with the same signatures. Outputs come first, then what
 is overwritten, then inputs. Arrays are (rows, columns) with the batch in the columns;

@@ -2,7 +2,7 @@
 #include "common.cuh"
 
 // loss = the sum over pixels of max(c, 0) - x c + log(1 + exp(-|c|)).
-KERNEL bernoulli_forward(DENSE(loss), CONST_ROWS(logits), CONST_ROWS(x), integer n, integer B)
+KERNEL WIDE bernoulli_forward(DENSE(loss), CONST_ROWS(logits), CONST_ROWS(x), integer n, integer B)
 {
     COLUMN(b)
     real nats = 0;

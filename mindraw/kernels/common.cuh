@@ -9,6 +9,8 @@
 typedef long long integer;  // what a Python int is passed as; a Python float is a double
 
 #define KERNEL extern "C" __global__ void
+#define MOST_THREADS 1024                        // of a block
+#define WIDE __launch_bounds__(MOST_THREADS, 1)  // a kernel whose registers let so many run
 #define ROWS(a) real *__restrict__ a, integer a##_row
 #define CONST_ROWS(a) const real *__restrict__ a, integer a##_row
 #define DENSE(a) real *__restrict__ a
@@ -24,7 +26,20 @@ typedef long long integer;  // what a Python int is passed as; a Python float is
 // Some threads for each column: thread y of a block takes rows y, y + blockDim.y, ...
 #define COLUMN(b) const integer b = integer(blockIdx.x) * blockDim.x + threadIdx.x;
 
-#define MOST_THREADS 1024
+// A patch for each example, N rows of K columns: number k of N K of example b, wherever each lies.
+// Beside the filterbanks it lies as (B, N, K), beside the rest of the model as (N, K, B).
+#define PATCH(a) real *__restrict__ a, integer a##_b, integer a##_k
+#define CONST_PATCH(a) const real *__restrict__ a, integer a##_b, integer a##_k
+#define OF(a, b, k) a[(b) * a##_b + (k) * a##_k]
+
+// A block for each example: where its numbers begin, n of them each; its threads, as one line.
+// Within an example 32 bits count everything: a division of 64 takes as long as a short product.
+#define OWN(a, n) ((a) + integer(blockIdx.x) * (n))
+#define THREAD int(threadIdx.y * blockDim.x + threadIdx.x)
+#define THREADS int(blockDim.x * blockDim.y)
+#define WARP int(threadIdx.y)
+#define WARPS int(blockDim.y)
+#define LANE int(threadIdx.x)
 
 // No overflow, and the same formula as the reference's.
 __device__ inline real sigma(real a)

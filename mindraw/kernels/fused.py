@@ -9,6 +9,7 @@ CuPy's cache. Launches go to CuPy's current stream; only one stream at a time ma
 
 import functools
 import importlib.resources
+import re
 
 from ..errors import MindrawError
 
@@ -21,9 +22,12 @@ SOURCES = (
     "bernoulli.cu",
     "softmax.cu",
     "adam.cu",
+    "filters.cuh",
     "filterbank.cu",
     "glimpse.cu",
+    "products.cuh",
     "products.cu",
+    "attentive.cu",
     "sums.cu",
 )
 REAL = {"f": "float", "d": "double"}
@@ -36,6 +40,8 @@ SUMS = (8, 128)
 FILTERS = (32, 8)
 #: A block for each example's products, of warps.
 PRODUCTS = (32, 8)
+#: The same for all of a glimpse: as many as a block can have, since most products are short.
+GLIMPSE = (32, 32)
 #: Bytes that the generator of noise gives at a time, to one thread.
 NOISE = 32
 #: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in adam.cu.
@@ -47,7 +53,7 @@ def source():
     """Return the CUDA sources as one translation unit."""
     folder = importlib.resources.files(__package__)
     text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
-    return text.replace('#include "common.cuh"\n', "")
+    return re.sub(r'^#include ".*"\n', "", text, flags=re.MULTILINE)
 
 
 @functools.cache
@@ -312,3 +318,58 @@ def _products(name, image, Fy, Fx, *arrays, more=()):
     (B, N, H), W = Fy.shape, Fx.shape[2]
     C = image.shape[1] // H if H else 0
     _launch(name, (B,), PRODUCTS, *_dense(*arrays), *more, H, C, W, N)
+
+
+def attentive_read_forward(r, x_hat, bank, bias, grid, x, canvas):
+    alone = canvas is None  # and what stands for it is not touched
+    _glimpse(
+        "attentive_read_forward", x, grid,
+        *_patches(r), *_dense(x if alone else x_hat),
+        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half), *_rows(bank.p),
+        *_dense(bias, grid.centre), float(grid.stride),
+        *_dense(grid.offsets, grid.columns, grid.rows, x, x if alone else canvas),
+        1 if alone else 2,
+    )  # fmt: skip
+
+
+def attentive_read_backward(dp, dcanvas_prev, work, dr, dcanvas, bank, grid, r, x_hat, x):
+    alone = x_hat is None
+    _glimpse(
+        "attentive_read_backward", x, grid,
+        *_rows(dp), *_dense(bank.dhalf if alone else dcanvas_prev), *_patches(dr),
+        *_dense(x if alone else dcanvas),
+        *_filters(bank, "dF"), *_dense(bank.dhalf, bank.dpatch),
+        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half),
+        *_dense(grid.centre, grid.offsets, grid.columns, grid.rows),
+        *_patches(r), *_dense(x if alone else x_hat, x), 1 if alone else 2,
+    )  # fmt: skip
+
+
+def attentive_write_forward(canvas, work, bank, w, bias_w, bias, grid):
+    _glimpse(
+        "attentive_write_forward", canvas, grid,
+        *_dense(canvas), *_rows(bank.a), *_filters(bank, "F", "e"),
+        *_dense(bank.half, bank.patch), *_rows(bank.p), *_patches(w),
+        *_dense(bias_w, bias, grid.centre), float(grid.stride),
+        *_dense(grid.offsets, grid.columns, grid.rows),
+    )  # fmt: skip
+
+
+def attentive_write_backward(dp, dw, dcanvas, bank, grid):
+    _glimpse(
+        "attentive_write_backward", dcanvas, grid,
+        *_rows(dp), *_patches(dw), *_dense(dcanvas), *_filters(bank, "dF"), *_dense(bank.dhalf),
+        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half, bank.patch),
+        *_dense(grid.centre, grid.offsets, grid.columns, grid.rows),
+    )  # fmt: skip
+
+
+def _filters(bank, *names):
+    """Return what a bank has of both axes, x first, under each name."""
+    return _dense(*(getattr(bank, f"{name}{axis}") for name in names for axis in "xy"))
+
+
+def _glimpse(name, image, grid, *arguments):
+    """Launch one block for each example; the sizes follow from an image and its grid."""
+    (B, rows, W), (H,), (N,) = image.shape, grid.rows.shape, grid.offsets.shape
+    _launch(name, (B,), GLIMPSE, *arguments, H, rows // H if H else 0, W, N)

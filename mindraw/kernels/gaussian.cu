@@ -2,7 +2,7 @@
 #include "common.cuh"
 
 // mu, log s = q + bias; z = mu + s eps; latent += 1/2 sum_j (mu^2 + s^2 - 2 log s - 1).
-KERNEL gaussian_forward(ROWS(z), DENSE(latent), ROWS(q), CONST_DENSE(bias), CONST_ROWS(eps),
+KERNEL WIDE gaussian_forward(ROWS(z), DENSE(latent), ROWS(q), CONST_DENSE(bias), CONST_ROWS(eps),
                         integer n, integer B)
 {
     COLUMN(b)

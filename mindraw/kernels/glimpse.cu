@@ -1,11 +1,5 @@
-// The intensity of glimpses and strokes, forward and backward. A patch has N rows and K columns;
-// beside the filterbanks it lies as (B, N, K), beside the rest of the model as (N, K, B).
+// The intensity of glimpses and strokes, forward and backward.
 #include "common.cuh"
-
-// A patch for each example: number k of N K of example b, wherever each lies.
-#define PATCH(a) real *__restrict__ a, integer a##_b, integer a##_k
-#define CONST_PATCH(a) const real *__restrict__ a, integer a##_b, integer a##_k
-#define OF(a, b, k) a[(b) * a##_b + (k) * a##_k]
 
 // r = gamma patch.
 KERNEL intensity_forward(PATCH(r), CONST_PATCH(patch), CONST_DENSE(gamma), integer M, integer B)
@@ -15,7 +9,7 @@ KERNEL intensity_forward(PATCH(r), CONST_PATCH(patch), CONST_DENSE(gamma), integ
 }
 
 // dpatch = gamma dr;  dlog gamma = sum_k dr r.
-KERNEL intensity_backward(PATCH(dpatch), DENSE(dlog_gamma), CONST_PATCH(dr), CONST_PATCH(r),
+KERNEL WIDE intensity_backward(PATCH(dpatch), DENSE(dlog_gamma), CONST_PATCH(dr), CONST_PATCH(r),
                           CONST_DENSE(gamma), integer M, integer B)
 {
     COLUMN(b)
@@ -37,7 +31,7 @@ KERNEL stroke_forward(PATCH(patch), CONST_PATCH(w), CONST_DENSE(bias), CONST_DEN
 }
 
 // dw = dpatch / gamma;  dlog gamma = -sum_k dpatch patch.
-KERNEL stroke_backward(PATCH(dw), DENSE(dlog_gamma), CONST_PATCH(dpatch), CONST_PATCH(patch),
+KERNEL WIDE stroke_backward(PATCH(dw), DENSE(dlog_gamma), CONST_PATCH(dpatch), CONST_PATCH(patch),
                        CONST_DENSE(gamma), integer M, integer B)
 {
     COLUMN(b)

@@ -11,7 +11,7 @@ and for their gradient: with [w_t; attend_t; read_{t+1}], the *heads*.
 """
 
 from ..centring import Layer
-from ..nn import bernoulli, filterbank, glimpse, linear, read
+from ..nn import bernoulli, filterbank, glimpse, linear
 from ..parallel import split
 from . import attention
 from .activations import length
@@ -80,16 +80,12 @@ class AttentiveCanvas:
             "update": (b, H * C, W),
             "x_hat": (K, b, H * C, W),
             "heads": (self.heads, b),
-            "dlog_gamma": (b,),
         }
         if config.initial == "learned":
             shapes |= {"first_enc": (4 * length(shard.units_enc), 1), "sums_look": (5, 1)}
         N = config.read_n
-        shapes |= attention.shapes("read", K, b, H, W, C, N, pictures=2)
-        shapes |= {"read_half": (K, b, 2 * N, C * W), "read_patch": (b, 2 * N, C * N)}
-        N = config.write_n
-        shapes |= attention.shapes("write", K, b, H, W, C, N)
-        shapes |= {"write_half": (K, b, N, C * W), "write_patch": (K, b, N, C * N)}
+        shapes |= attention.shapes("read", attention.READING, K, b, H, W, C, N, pictures=2)
+        shapes |= attention.shapes("write", attention.WRITING, K, b, H, W, C, config.write_n)
         if len(self.segments) > 1:
             shapes |= {"read_windows": (config.T, 5, b), "write_windows": (config.T, 5, b)}
         return shapes
@@ -144,13 +140,11 @@ class AttentiveCanvas:
             s.r = patches_first(r[:, t], 2 * config.read_n)
             s.h_dec_seen_prev, s.h_dec_seen = h_dec[:, t], h_dec[:, t + 1]
             s.x_hat = shard.x_hat[t]
-            s.read_half = shard.read_half[t]
-            s.write_half, s.patch = shard.write_half[t], shard.write_patch[t]
             s.dread, s.dattend, s.dheads_all = dread[:, t], dattend[:, t + 1], dheads[:, t + 1]
             s.dcanvas, s.dcanvas_prev = shard.dcanvas[(t + 1) % 2], shard.dcanvas[t % 2]
             s.dw_patch = patches_first(dw[:, t + 1], config.write_n)
-            s.read = attention.views(shard, "read", t, self.read_grid)
-            s.write = attention.views(shard, "write", t, self.write_grid)
+            s.read = attention.bank(shard, "read", attention.READING, t, self.read_grid)
+            s.write = attention.bank(shard, "write", attention.WRITING, t, self.write_grid)
 
     def take(self, shard):
         """Copy x into the shard, in both layouts; the gates' constant part is the bias."""
@@ -195,45 +189,30 @@ class AttentiveCanvas:
 
     def read(self, shard, s, p):
         """r_t = gamma [Fy x Fx^T, Fy x_hat Fx^T], attending as h_dec_{t-1} says."""
-        ops, bank = self.ops, s.read
-        attention.place(ops, bank, p.read.b, self.read_grid)
-        read.forward(ops, s.x_hat, shard.image, shard.canvas)
         glimpse.read_forward(
-            ops, shard.read_patch, s.read_half, shard.image, s.x_hat, bank.Fy, bank.Fx
+            self.ops, s.r, s.x_hat, s.read, p.read.b, self.read_grid, shard.image, shard.canvas
         )
-        ops.kernels.intensity_forward(s.r, shard.read_patch, bank.gamma)
 
     def read_backward(self, shard, s, meet):
         """From dr_t to the attention's gradient, and from dr_t and dc_t to dc_{t-1}."""
-        ops, bank = self.ops, s.read
         meet()  # r_t
-        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
-            ops, shard.update, bank.dFy, bank.dFx, bank.dhalf,
-            bank.dpatch, s.read_half, shard.image, s.x_hat, bank.Fy, bank.Fx,
+            self.ops, s.dread, s.dcanvas_prev, shard.update,
+            shard.dr, s.dcanvas, s.read, self.read_grid, s.r, s.x_hat, shard.image,
         )  # fmt: skip
-        read.backward(ops, s.dcanvas_prev, shard.update, s.dcanvas, s.x_hat, shard.image)
-        attention.place_backward(ops, s.dread, bank, shard.dlog_gamma, self.read_grid)
 
     def write(self, shard, s, p):
         """c_t = c_{t-1} + 1/gamma Fy^T w_t Fx, attending as h_dec_t says."""
-        ops, bank = self.ops, s.write
+        ops = self.ops
         linear.forward(ops, shard.heads, s.h_dec_seen, shard.W_heads)
-        attention.place(ops, bank, p.attend.b, self.write_grid)
-        ops.kernels.stroke_forward(s.patch, shard.w_patch, p.write.b, bank.gamma)
         glimpse.write_forward(
-            ops, shard.canvas, shard.update, s.write_half, s.patch, bank.Fy, bank.Fx
-        )
+            ops, shard.canvas, shard.update, s.write,
+            shard.w_patch, p.write.b, p.attend.b, self.write_grid,
+        )  # fmt: skip
 
     def write_backward(self, shard, s):
         """From dc_t to the stroke's gradient and to that of where it went."""
-        ops, bank = self.ops, s.write
-        glimpse.write_backward(
-            ops, bank.dpatch, bank.dFy, bank.dFx, bank.dhalf,
-            s.dcanvas, s.write_half, s.patch, bank.Fy, bank.Fx,
-        )  # fmt: skip
-        ops.kernels.stroke_backward(s.dw_patch, shard.dlog_gamma, bank.dpatch, s.patch, bank.gamma)
-        attention.place_backward(ops, s.dattend, bank, shard.dlog_gamma, self.write_grid)
+        glimpse.write_backward(self.ops, s.dattend, s.dw_patch, s.dcanvas, s.write, self.write_grid)
 
     def decoder_backward(self, shard, s):
         """From the stroke, its place, and the place of the next glimpse, to dh_dec_t."""

@@ -10,7 +10,6 @@ from ..arena import Params
 from ..centring import Layer
 from ..errors import MindrawError
 from ..nn import filterbank, glimpse, linear, lstm, softmax
-from . import attention
 from .attention import Aim
 from .classify_activations import Shard, Tape
 from .model import Model
@@ -245,25 +244,18 @@ class Classifier(Model):
 
     def _read(self, shard, s, p):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""
-        ops, bank = self.ops, s.bank
+        ops, bank, bias = self.ops, s.bank, p.read.b if s.aimed else p.initial.glimpse
         if s.aimed:
             linear.forward(ops, bank.p, s.h_seen_prev, p.read.W)
-            attention.place(ops, bank, p.read.b, self.grid)
         else:
             bank.p.fill(0)
-            attention.place(ops, bank, p.initial.glimpse, self.grid)
-        glimpse.read_forward(ops, shard.patch, s.half, shard.image, None, bank.Fy, bank.Fx)
-        ops.kernels.intensity_forward(s.r, shard.patch, bank.gamma)
+        glimpse.read_forward(ops, s.r, None, bank, bias, self.grid, shard.image, None)
 
     def _read_backward(self, shard, s):
         """From dr_t to the gradient at where step t looked."""
-        ops, bank = self.ops, s.bank
-        ops.kernels.intensity_backward(bank.dpatch, shard.dlog_gamma, shard.dr, s.r, bank.gamma)
         glimpse.read_backward(
-            ops, None, bank.dFy, bank.dFx, bank.dhalf,
-            bank.dpatch, s.half, shard.image, None, bank.Fy, bank.Fx,
-        )  # fmt: skip
-        attention.place_backward(ops, s.dread, bank, shard.dlog_gamma, self.grid)
+            self.ops, s.dread, None, None, shard.dr, None, s.bank, self.grid, s.r, None, shard.image
+        )
 
     # ---------------------------------------------------------------- after the time loop
 

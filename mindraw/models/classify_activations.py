@@ -79,17 +79,14 @@ class Shard:
         self.units, self.examples = own, seen
         part = split(R + h, threads)[k]
         n, b = length(own), length(seen)
-        shapes = attention.shapes("read", T, b, H, W, C, N) | {
+        shapes = attention.shapes("read", attention.READING, T, b, H, W, C, N) | {
             "read_p": (5, b),
             "image": (b, H * C, W),
-            "half": (T, b, N, C * W),
-            "patch": (b, N, C * N),
             "gates": (T, 4 * n, B),
             "cell": (T + 1, n, B),
             "logits": (config.classes, b),
             "dh": (n, B),
             "dcell": (n, B),
-            "dlog_gamma": (b,),
         }
         if config.initial == "learned":
             column = (4 * n, 1)
@@ -129,7 +126,6 @@ class Shard:
                 r=patches_first(inputs[:R, t, seen]),
                 h=states[own, t + 1],
                 h_seen_prev=states[:, t, seen],
-                half=self.half[t],
                 gates=self.gates[t],
                 cell=self.cell[t + 1],
                 cell_prev=self.cell[t],
@@ -137,7 +133,7 @@ class Shard:
                 dgates=stacked(dgates[:, t], h, own),
                 dread_all=dread[:, t],
                 dread=own_dread.get(t, dread[:, t, seen]),
-                bank=attention.views(self, "read", t, grid),
+                bank=attention.bank(self, "read", attention.READING, t, grid),
                 aimed=t not in config.overviews,
             )
             for t in range(T)

@@ -18,7 +18,12 @@ F is a softmax whose exponents are differences from the pixel a* nearest to mu,
     e_a = -((a - mu)^2 - (a* - mu)^2) / (2 s2) = (a* - a)(a + a* - 2 mu) / (2 s2) <= 0,
 
 so nothing overflows, no row is 0/0, and no large squares are subtracted.
+
+The functions are kernels (`place_*` and `filterbank_*` in `kernels/reference.py`), which reading
+and writing begin with (`glimpse.py`). Here stands what they work on.
 """
+
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -55,76 +60,84 @@ class Grid:
         self.columns = ops.asarray(np.arange(W))
 
 
-def place_forward(ops, mu, a, p, bias, grid):
-    """Turn the five attention parameters into the filters' places, width and intensity.
+def bank_shapes(b, H, W, C, N, pictures=1):
+    """Name and size the arrays of one glimpse of b examples, as `Bank` takes them.
 
     Parameters
     ----------
-    ops : Backend
-    mu : array (2, B, N)
-        Set to the filters' centres in pixels: [0] along x (the columns), [1] along y (the rows).
-    a : array (5, B)
-        Set to gx, gy, s2, d, gamma.
+    b, H, W, C, N : int
+        Examples, rows, columns and channels of the picture, side of the glimpse.
+    pictures : int
+        P, how many are seen through the same filters.
+
+    Returns
+    -------
+    dict of str to tuple of int
+    """
+    both, rows = b * N * (W + H), pictures * N
+    return {
+        "a": (5, b),
+        "mu": (2, b, N),
+        "F": (both,),
+        "e": (both,),
+        "half": (b, rows, C * W),
+        "patch": (b, rows, C * N),
+        "dF": (both,),
+        "dmu": (2, b, N),
+        "dlog_s2": (2, b),
+        "dlog_gamma": (b,),
+        "dhalf": (b, rows, C * W),
+        "dpatch": (b, rows, C * N),
+    }
+
+
+class Bank:
+    """A pair of filterbanks, with all that reading or writing through it needs.
+
+    Parameters
+    ----------
+    grid : Grid
     p : array (5, B)
-        gx~, gy~, log s2, log d~, log gamma, less the bias. Overwritten.
-    bias : array (5, 1)
-    grid : Grid
-    """
-    ops.kernels.place_forward(mu, a, p, bias, grid.centre, grid.stride, grid.offsets)
+        Where gx~, gy~, log s2, log d~, log gamma come in, less the bias.
+    arrays : dict of str to array
+        As `bank_shapes` names them, each contiguous but `a`. What is called d... and, of reading,
+        `patch` serves one call; the backward pass takes the others as the forward pass left them.
 
-
-def place_backward(ops, dp, dmu, dlog_s2, dlog_gamma, a, grid):
-    """Undo `place_forward`.
-
-    Parameters
+    Attributes
     ----------
-    ops : Backend
-    dp : array (5, B)
-        Set.
-    dmu : array (2, B, N)
-    dlog_s2 : array (2, B)
-        By way of each axis: both share one width.
-    dlog_gamma : array (B,)
+    p, half, dhalf, patch, dpatch : array
     a : array (5, B)
-    grid : Grid
+        gx, gy, s2, d, gamma; and `s2`, `gamma` alone, (B,).
+    mu, dmu : array (2, B, N)
+        The filters' centres in pixels, [0] along x (the columns), [1] along y (the rows).
+    Fx, ex, dFx : array (B, N, W)
+        The filters along x, the exponents they come from, the gradient at the filters.
+    Fy, ey, dFy : array (B, N, H)
+    axes : list of types.SimpleNamespace
+        The same by axis, as F, e, dF, mu, dmu, dlog_s2 with one axis in front, and the coordinates
+        of its pixels. Of a square picture both axes are one, with 2 in front: as if there were
+        twice as many examples.
     """
-    ops.kernels.place_backward(dp, dmu, dlog_s2, dlog_gamma, a, grid.centre, grid.offsets)
 
+    def __init__(self, grid, p, arrays):
+        self.__dict__.update(arrays)
+        self.p, self.s2, self.gamma = p, self.a[2], self.a[4]
+        (_, B, N), (H,), (W,) = self.mu.shape, grid.rows.shape, grid.columns.shape
+        for name in ("F", "e", "dF"):
+            filters, along_x = getattr(self, name), B * N * W
+            setattr(self, f"{name}x", filters[:along_x].reshape(B, N, W))
+            setattr(self, f"{name}y", filters[along_x:].reshape(B, N, H))
 
-def forward(ops, F, e, mu, s2, pixels):
-    """F[i, a] = softmax over a of e[i, a]: one filter in each row, of one axis or of two alike.
+        def axis(which, pixels, F, e, dF):
+            mu, dmu, dlog_s2 = (array[which] for array in (self.mu, self.dmu, self.dlog_s2))
+            own = {"mu": mu, "dmu": dmu, "dlog_s2": dlog_s2}
+            return SimpleNamespace(F=F, e=e, dF=dF, pixels=pixels, **own)
 
-    Parameters
-    ----------
-    ops : Backend
-    F, e : array (axes, B, N, A)
-        Set; both are kept for `backward`. Contiguous.
-    mu : array (axes, B, N)
-        Centres, in pixels.
-    s2 : array (B,)
-        Variance, in pixels squared.
-    pixels : array (A,)
-        The pixels' coordinates.
-    """
-    ops.kernels.filterbank_forward(F, e, mu, s2, pixels)
-
-
-def backward(ops, dmu, dlog_s2, dF, F, e, s2, pixels):
-    """Undo `forward`.
-
-    de = F (dF - sum_a F dF);  dmu = sum_a de a / s2;  dlog s2 = -sum_{i, a} de e.
-
-    Parameters
-    ----------
-    ops : Backend
-    dmu : array (axes, B, N)
-        Set.
-    dlog_s2 : array (axes, B)
-        Set, for each axis alone.
-    dF, F : array (axes, B, N, A)
-        Overwritten.
-    e : array (axes, B, N, A)
-    s2 : array (B,)
-    pixels : array (A,)
-    """
-    ops.kernels.filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels)
+        if H == W:
+            filters = (getattr(self, name).reshape(2, B, N, W) for name in ("F", "e", "dF"))
+            self.axes = [axis(slice(0, 2), grid.columns, *filters)]
+        else:
+            self.axes = [
+                axis(slice(0, 1), grid.columns, self.Fx[None], self.ex[None], self.dFx[None]),
+                axis(slice(1, 2), grid.rows, self.Fy[None], self.ey[None], self.dFy[None]),
+            ]

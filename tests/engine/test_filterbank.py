@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindraw import Draw, DrawConfig, get_backend
-from mindraw.nn import filterbank, glimpse
+from mindraw.nn import filterbank
 
 
 def build(p, H, W, N, dtype="float64"):
@@ -18,11 +18,12 @@ def build(p, H, W, N, dtype="float64"):
     B = p.shape[1]
     grid = filterbank.Grid(ops, H, W, N)
     mu, a = ops.empty((2, B, N)), ops.empty((5, B))
-    filterbank.place_forward(ops, mu, a, p.copy(), ops.zeros((5, 1)), grid)
+    rest = grid.centre, grid.stride, grid.offsets
+    ops.kernels.place_forward(mu, a, p.copy(), ops.zeros((5, 1)), *rest)
     banks = []
     for axis, pixels in enumerate((grid.columns, grid.rows)):
         F, e = ops.empty((1, B, N, pixels.size)), ops.empty((1, B, N, pixels.size))
-        filterbank.forward(ops, F, e, mu[axis : axis + 1], a[2], pixels)
+        ops.kernels.filterbank_forward(F, e, mu[axis : axis + 1], a[2], pixels)
         banks.append((F[0], e[0], pixels))
     return ops, grid, mu, a, banks
 
@@ -32,8 +33,9 @@ def gradient(ops, grid, mu, a, banks, dFs):
     dmu, dlog_s2, dp = ops.empty((2, B, N)), ops.empty((2, B)), ops.empty((5, B))
     for k, ((F, e, pixels), dF) in enumerate(zip(banks, dFs, strict=True)):
         one, filters = slice(k, k + 1), (array[None] for array in (dF.copy(), F.copy(), e))
-        filterbank.backward(ops, dmu[one], dlog_s2[one], *filters, a[2], pixels)
-    filterbank.place_backward(ops, dp, dmu, dlog_s2, ops.zeros((B,)), a, grid)
+        ops.kernels.filterbank_backward(dmu[one], dlog_s2[one], *filters, a[2], pixels)
+    rest = ops.zeros((B,)), a, grid.centre, grid.offsets
+    ops.kernels.place_backward(dp, dmu, dlog_s2, *rest)
     return dp
 
 
@@ -124,9 +126,9 @@ def test_writing_is_the_transpose_of_reading():
     Fy, Fx = rng.random((B, N, H)), rng.random((B, N, W))
     image, patch = rng.random((B, H * C, W)), rng.random((B, N, C * N))
     read, half, written = ops.empty(patch.shape), ops.empty((B, N, C * W)), ops.empty(image.shape)
-    glimpse.read_forward(ops, read, half, image, None, Fy, Fx)
+    ops.kernels.read_forward(read, half, image, None, Fy, Fx)
     written.fill(0)
-    glimpse.write_forward(ops, written, ops.empty(image.shape), half, patch, Fy, Fx)
+    ops.kernels.write_forward(written, ops.empty(image.shape), half, patch, Fy, Fx)
     np.testing.assert_allclose((read * patch).sum(), (image * written).sum(), rtol=1e-12)
     by_channel = np.einsum("bih,bhcw,bjw->bicj", Fy, image.reshape(B, H, C, W), Fx)
     np.testing.assert_allclose(read.reshape(B, N, C, N), by_channel, rtol=1e-12)

@@ -17,14 +17,13 @@ from mindraw.backend import Backend, get_backend
 from mindraw.gradcheck import CENTRAL, COMPLEX, OPERATIONS, check_operation
 from mindraw.gradcheck.operations import MODELS
 from mindraw.kernels import reference
-from mindraw.models import attention, attentive, classify, draw, model, whole
-from mindraw.nn import bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, softmax, write
+from mindraw.models import attentive, classify, draw, model, whole
+from mindraw.nn import bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write
 
 #: Where a backward function may stand, in which class of it, and how faults there are named.
 PLACES = (
     reference,
-    *(bernoulli, filterbank, gaussian, glimpse, linear, lstm, read, softmax, write),
-    attention,
+    *(bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write),
     model.Model,
     whole.WholeCanvas,
     attentive.AttentiveCanvas,
@@ -44,18 +43,19 @@ TARGETS = {
     "reference.error_image_backward": ("kernel error_image", "dcanvas_prev", 16),
     "reference.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
     "reference.softmax_backward": ("kernel softmax", "dlogits", 7),
-    "reference.place_backward": ("place", "dp", 10),
+    "reference.place_backward": ("kernel place", "dp", 10),
     "reference.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 12),
     "reference.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 9),
     "reference.stroke_backward": ("kernel stroke", "dw dlog_gamma", 9),
-    "reference.read_backward": ("kernel glimpse read", "dx_hat dFy dFx", 10),
-    "reference.write_backward": ("kernel glimpse write", "dpatch dFy dFx", 7),
+    "reference.read_backward": ("kernel read", "dx_hat dFy dFx", 10),
+    "reference.write_backward": ("kernel write", "dpatch dFy dFx", 7),
+    "reference._place_backward": ("glimpse read", "dp", 3),
+    "reference.attentive_read_backward": ("glimpse read", "dp dcanvas_prev", 6),
+    "reference.attentive_write_backward": ("glimpse write", "dp dw", 5),
     "bernoulli.backward": ("bernoulli", "dcanvas", 2),
-    "filterbank.place_backward": ("place", "dp", 2),
-    "filterbank.backward": ("filterbank", "dmu dlog_s2", 3),
     "gaussian.backward": ("gaussian", "dq", 2),
-    "glimpse.read_backward": ("glimpse read", "dx_hat dFy dFx", 4),
-    "glimpse.write_backward": ("glimpse write", "dpatch dFy dFx", 4),
+    "glimpse.read_backward": ("glimpse read", "dp dcanvas_prev", 3),
+    "glimpse.write_backward": ("glimpse write", "dp dw", 3),
     "linear.backward": ("linear", "dx", 2),
     "linear.weight_gradient": ("linear", "dW", 2),
     "linear.bias_gradient": ("linear", "db", 2),
@@ -75,8 +75,8 @@ TARGETS = {
     "WholeCanvas.constant_gradients": (WHOLE, "", 2),
     "AttentiveCanvas.begin_backward": (ATTENTION, "", 7),
     "AttentiveCanvas.first_read_backward": (ATTENTION, "", 2),
-    "AttentiveCanvas.read_backward": (ATTENTION, "", 4),
-    "AttentiveCanvas.write_backward": (ATTENTION, "", 3),
+    "AttentiveCanvas.read_backward": (ATTENTION, "", 1),
+    "AttentiveCanvas.write_backward": (ATTENTION, "", 1),
     "AttentiveCanvas.decoder_backward": (ATTENTION, "", 1),
     "AttentiveCanvas.loss_backward": (ATTENTION_SEGMENTS, "", 4),
     "AttentiveCanvas.leave_backward": (ATTENTION_SEGMENTS, "", 3),
@@ -90,13 +90,12 @@ TARGETS = {
     "Draw._steps_backward": (ATTENTION, "", 13),
     "Draw._lay_out_weight_gradients": (SEGMENTS, "", 5),
     "Draw._sum_weight_gradients": (SEGMENTS, "", 5),
-    "attention.place_backward": (CLASSIFY, "", 2),
     "Model._share_gradients": (FIRST, "", 2),
     "Classifier._forward_backward": (CLASSIFY, "", 3),
     "Classifier._backward": (CLASSIFY, "", 15),
     "Classifier._begin_backward": (CLASSIFY, "", 7),
     "Classifier._state_backward": (OVERVIEWS, "", 3),
-    "Classifier._read_backward": (FIRST, "", 3),
+    "Classifier._read_backward": (FIRST, "", 1),
     "Classifier._lay_out_weight_gradients": (FIRST, "", 8),
 }
 

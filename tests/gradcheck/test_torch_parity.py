@@ -5,7 +5,7 @@ import pytest
 
 from mindraw import Draw, get_backend
 from mindraw.gradcheck.checker import largest, relative_error
-from mindraw.gradcheck.operations import LAYERS, MODELS
+from mindraw.gradcheck.operations import KERNELS, LAYERS, MODELS
 from mindraw.models.classify import Classifier
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference here", exc_type=ImportError)
@@ -73,18 +73,37 @@ def filterbank(mu, s2, pixels):
     return {"F": torch.softmax(-distance, dim=-1), "s2": s2}
 
 
-def glimpse_read(x, Fy, Fx, x_hat=None):
+def banks(p, b, centre, stride, offsets, rows, columns):
+    at = place(p, b, centre, stride, offsets)
+    (mu_x, mu_y), s2 = at["mu"], at["s2"]
+    return filterbank(mu_y, s2, rows)["F"], filterbank(mu_x, s2, columns)["F"], at["gamma"]
+
+
+def patch_read(x, Fy, Fx, x_hat=None):
     (B, _, W), (_, N, H) = x.shape, Fy.shape
     pictures = [picture.reshape(B, H, -1, W) for picture in (x, x_hat) if picture is not None]
     patches = [torch.einsum("bih,bhcw,bjw->bicj", Fy, picture, Fx) for picture in pictures]
     return {"patch": torch.cat([patch.reshape(B, N, -1) for patch in patches], dim=1)}
 
 
-def glimpse_write(image, patch, Fy, Fx):
+def patch_write(image, patch, Fy, Fx):
     (B, N, _), W = Fy.shape, Fx.shape[2]
     patch = patch.reshape(B, N, -1, N)
     stroke = torch.einsum("bih,bicj,bjw->bhcw", Fy, patch, Fx)
     return {"image": image + stroke.reshape(B, -1, W)}
+
+
+def glimpse_read(x, canvas=None, **where):
+    Fy, Fx, gamma = banks(**where)
+    x_hat = None if canvas is None else x - torch.sigmoid(canvas)
+    r = gamma[:, None, None] * patch_read(x, Fy, Fx, x_hat)["patch"]
+    return {"r": r} | ({} if canvas is None else {"canvas": canvas})
+
+
+def glimpse_write(canvas, w, bw, **where):
+    Fy, Fx, gamma = banks(**where)
+    patch = (w + bw.reshape(w.shape[1:])) / gamma[:, None, None]
+    return {"canvas": patch_write(canvas, patch, Fy, Fx)["image"]}
 
 
 #: The same mathematics in PyTorch's own functions, under the names of the operations.
@@ -98,20 +117,25 @@ PEERS = {
     "write": write,
     "bernoulli": bernoulli,
     "softmax": softmax,
-    "place": place,
-    "filterbank": filterbank,
+    "kernel place": place,
+    "kernel filterbank": filterbank,
+    "kernel read": patch_read,
+    "kernel read, x alone": patch_read,
+    "kernel write": patch_write,
     "glimpse read": glimpse_read,
     "glimpse read, x alone": glimpse_read,
     "glimpse write": glimpse_write,
 }
+COMPARED = [operation for operation in KERNELS + LAYERS if operation.name in PEERS]
 
 
 def test_every_layer_has_its_peer():
-    assert set(PEERS) == {operation.name for operation in LAYERS}
+    assert set(PEERS) >= {operation.name for operation in LAYERS}
+    assert set(PEERS) == {operation.name for operation in COMPARED}
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("operation", LAYERS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", COMPARED, ids=lambda operation: operation.name)
 def test_a_layer_agrees_with_autograd(operation, seed):
     inputs = operation.sample(seed)
     forward, backward = operation.on(NUMPY)

@@ -1,8 +1,11 @@
 """Arguments for every kernel, laid out as in the engine: rows apart, with a guard around them."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
+
+from mindraw.nn.filterbank import Bank, bank_shapes
 
 
 class Argument:
@@ -67,6 +70,9 @@ class Maker:
 
     def dense(self, *shape, scale=1.0):
         return Argument(self._draw(shape, scale), 7)
+
+    def positive_rows(self, n, B):
+        return Argument(np.exp(self._draw((n, B), 0.5)), [(1, 1), (2, 3)])
 
     def positive(self, *shape):
         return Argument(np.exp(self._draw(shape, 0.5)), 7)
@@ -206,9 +212,63 @@ ATTENTION = (
 )  # fmt: skip
 
 
+def glimpse(name, m, B, N, A, C):
+    """The same for a kernel of all of a glimpse; members of a bank and a grid are named so."""
+    P = 1 if "alone" in name or "write" in name else 2
+    H, image = A + 2, (B, (A + 2) * C, A)
+    shapes = bank_shapes(B, H, A, C, N, P)
+    bank = {f"bank.{key}": m.dense(*shape) for key, shape in shapes.items()}
+    bank |= {"bank.p": m.rows(5, B, 0.3), "bank.a": m.positive_rows(5, B)}
+    grid = {
+        "grid.centre": m.constant([[(A + 1) / 2], [(H + 1) / 2]]), "grid.stride": H / (N + 1),
+        "grid.offsets": m.constant(np.arange(N) - (N - 1) / 2),
+        "grid.columns": m.constant(np.arange(A)), "grid.rows": m.constant(np.arange(H)),
+    }  # fmt: skip
+    made = [f"bank.{key}" for key in ("a", "F", "e", "half")]
+    bias, x, dp = m.dense(5, 1, scale=0.3), m.dense(*image), m.rows(5, B)
+    beside = (lambda: None) if P == 1 else (lambda: m.dense(*image))
+    r, stroke = (lambda: m.patches(B, P * N, C * N)), (lambda: m.patches(B, N, C * N))
+    if name.startswith("attentive_read_forward"):
+        arguments = {"r": r(), "x_hat": beside()} | bank | {"bias": bias} | grid
+        sets = ["r", *made, *(["x_hat"] if P == 2 else [])]
+        return arguments | {"x": x, "canvas": beside()}, sets
+    if name.startswith("attentive_read_backward"):
+        sets = {"dp": dp, "dcanvas_prev": beside()}
+        arguments = sets | {"work": beside(), "dr": r(), "dcanvas": beside()} | bank | grid
+        sets = list(sets) if P == 2 else ["dp"]
+        return arguments | {"r": r(), "x_hat": beside(), "x": x}, sets
+    if name == "attentive_write_forward":
+        arguments = {"canvas": x, "work": m.dense(*image)} | bank | {"w": stroke()}
+        arguments |= {"bias_w": m.dense(N * C * N, 1), "bias": bias} | grid
+        return arguments, ["canvas", *made, "bank.patch"]
+    return {"dp": dp, "dw": stroke(), "dcanvas": x} | bank | grid, ["dp", "dw"]
+
+
+GLIMPSE = (
+    "attentive_read_forward", "attentive_read_forward_alone", "attentive_read_backward",
+    "attentive_read_backward_alone", "attentive_write_forward", "attentive_write_backward",
+)  # fmt: skip
+
+
 def kernel_of(name):
     """Return the kernel that a name in one of the lists stands for."""
     return re.sub("_(columns|once|twice|alone)$", "", name)
+
+
+def grouped(arguments):
+    """Put what is named as a member of a grid or a bank into one."""
+    groups = {}
+    for key, value in arguments.items():
+        name, _, member = key.partition(".")
+        if member:
+            groups.setdefault(name, {})[member] = value
+        else:
+            groups[name] = value
+    if "grid" in groups:
+        groups["grid"] = SimpleNamespace(**groups["grid"])
+        bank = groups["bank"]
+        groups["bank"] = Bank(groups["grid"], bank.pop("p"), bank)
+    return groups
 
 
 def launch(function, arguments, convert=lambda array: array, back=lambda array: array):
@@ -219,7 +279,7 @@ def launch(function, arguments, convert=lambda array: array, back=lambda array: 
             buffers[key], placed[key] = argument.on(convert)
         else:
             placed[key] = argument
-    function(**placed)
+    function(**grouped(placed))
     for key, buffer in buffers.items():
         assert arguments[key].intact(back(buffer)), f"{key} was written outside"
     return {key: back(value) if key in buffers else value for key, value in placed.items()}

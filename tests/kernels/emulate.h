@@ -13,6 +13,7 @@
 #define __global__
 #define __device__
 #define __shared__ static
+#define __launch_bounds__(...)
 #define __threadfence()
 
 struct dim3 {
@@ -89,6 +90,25 @@ static void fiber()
     ++machine.moves;
 }
 
+// One warp as far as it comes without the others, so that whoever reads what they have yet to write
+// finds it missing.
+static void run_warp(unsigned warp, bool reverse)
+{
+    const unsigned first = 32 * warp, n = std::min(32u, machine.threads - first);
+    unsigned before;
+    do {
+        before = machine.moves;
+        for (unsigned turn = 0; turn < n && !machine.fault; ++turn) {
+            const unsigned k = first + (reverse ? n - 1 - turn : turn);
+            if (!machine.alive[k]) continue;
+            machine.here = k;
+            threadIdx = {k % blockDim.x, k / blockDim.x % blockDim.y,
+                         k / (blockDim.x * blockDim.y)};
+            swapcontext(&machine.scheduler, &machine.fibers[k]);
+        }
+    } while (machine.moves != before && !machine.fault);
+}
+
 static void run_block(bool reverse)
 {
     const size_t stack = 32768;
@@ -108,15 +128,9 @@ static void run_block(bool reverse)
         makecontext(&machine.fibers[k], fiber, 0);
     }
     while (machine.live && !machine.fault) {
-        const unsigned before = machine.moves;
-        for (unsigned turn = 0; turn < n; ++turn) {
-            const unsigned k = reverse ? n - 1 - turn : turn;
-            if (!machine.alive[k]) continue;
-            machine.here = k;
-            threadIdx = {k % blockDim.x, k / blockDim.x % blockDim.y,
-                         k / (blockDim.x * blockDim.y)};
-            swapcontext(&machine.scheduler, &machine.fibers[k]);
-        }
+        const unsigned before = machine.moves, warps = (n + 31) / 32;
+        for (unsigned turn = 0; turn < warps; ++turn)
+            run_warp(reverse ? warps - 1 - turn : turn, reverse);
         if (machine.moves == before)
             machine.fault = "threads wait at a barrier that others do not reach";
     }

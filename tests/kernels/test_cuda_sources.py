@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from emulation import KERNEL
 
 from mindraw.kernels import fused, reference
 
@@ -17,6 +18,8 @@ FOLDER = Path(fused.__file__).parent
 ARCHITECTURES = ("sm_75", "sm_90")
 #: Kernels that compute in double on purpose: the norm, and the rates of Adam.
 DOUBLE = {"gradient_norm", "adam"}
+#: Blocks of warps.
+WARPS = (fused.FILTERS, fused.PRODUCTS, fused.GLIMPSE)
 
 
 def public_functions(module):
@@ -35,7 +38,7 @@ def test_the_twins_have_equal_signatures():
 
 
 def test_every_function_has_its_kernel():
-    kernels = re.findall(r"^KERNEL (\w+)\(", fused.source(), re.MULTILINE)
+    kernels = re.findall(KERNEL, fused.source(), re.MULTILINE)
     assert sorted(kernels) == sorted(public_functions(reference))
 
 
@@ -54,12 +57,12 @@ def test_every_source_is_packed():
 
 def test_launches_match_the_sources():
     text = fused.source()
-    constants = dict(re.findall(r"^#define (\w+) (\d+)$", text, re.MULTILINE))
+    constants = dict(re.findall(r"^#define (\w+) (\d+)\b", text, re.MULTILINE))
     assert int(constants["NORM_THREADS"]) == fused.FLAT
     assert int(constants["MOST_PARTS"]) == fused.MOST_PARTS
-    for columns, rows in (fused.ELEMENTS, fused.SUMS, fused.FILTERS):
+    for columns, rows in (fused.ELEMENTS, fused.SUMS, *WARPS):
         assert columns * rows <= int(constants["MOST_THREADS"])
-    assert fused.FILTERS[0] == 32
+    assert all(columns == 32 for columns, _ in WARPS)
 
 
 @pytest.mark.parametrize("real", fused.REAL.values())

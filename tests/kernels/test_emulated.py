@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise, kernel_of
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse, kernel_of
 from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig
@@ -34,6 +34,15 @@ def test_attention(emulated, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
         compare(emulated, kernel_of(name), arguments, sets)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", GLIMPSE)
+def test_glimpse(emulated, name, dtype, apart):
+    for seed, sizes in enumerate(GLIMPSES):
+        arguments, sets = glimpse(name, Maker(seed, dtype, apart), *sizes)
+        compare(emulated, kernel_of(name), arguments, sets, more=30)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise, kernel_of
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse, kernel_of
 from comparing import TOLERANCE, compare, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
@@ -51,6 +51,16 @@ def test_attention(on_gpu, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
         arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
         compare(fused, kernel_of(name), arguments, sets, **conversion)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", GLIMPSE)
+def test_glimpse(on_gpu, name, dtype, apart):
+    fused, conversion = on_gpu
+    for seed, sizes in enumerate(GLIMPSES):
+        arguments, sets = glimpse(name, Maker(seed, dtype, apart), *sizes)
+        compare(fused, kernel_of(name), arguments, sets, more=30, **conversion)
 
 
 @pytest.fixture

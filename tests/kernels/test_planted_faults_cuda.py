@@ -5,7 +5,7 @@ import re
 import emulation
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, Maker, attention, elementwise
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse
 from comparing import compare, compare_noise
 
 from mindraw.kernels import fused
@@ -44,9 +44,9 @@ FAULTS = [
     ("gradient_norm", "k < gridDim.x", "k < 1"),
     ("adam", "fmax(double(state[0]), clip)", "clip"),
     ("adam", "real(1 - beta2) * (g * g)", "real(1 - beta2) * g"),
-    ("place_forward", "gy + d", "gx + d"),
+    ("place_forward", "at.gy + at.d", "at.gx + at.d"),
     ("place_backward", "dgy * centre[1]", "dgy * centre[0]"),
-    ("filterbank_forward", "F[row * A + a] /= sum", "F[row * A + a] /= sum + real(1e-3)"),
+    ("filterbank_forward", "F[a] /= sum", "F[a] /= sum + real(1e-3)"),
     ("filterbank_backward", "- mean)", ")"),
     ("filterbank_forward", "row / N % B", "row / N % (B + 1)"),
     ("filterbank_backward", "s2[b % B]", "s2[b % (B + 1)]"),
@@ -58,25 +58,79 @@ FAULTS = [
     ("stroke_forward", "+ bias[k]", "- bias[k]"),
     ("stroke_backward", "sum += OF(dpatch, b, k)", "sum += OF(dw, b, k)"),
     ("read_forward", "OWN(x, H * C * W), N, H", "OWN(x, H * C * W), N, H - 1"),
-    ("read_forward", "P == 2", "P == 1"),
+    ("read_forward", "if (P == 2)", "if (P == 1)"),
     ("read_forward", "    __syncthreads();\n", ""),
     ("read_backward", "P == 2", "P == 1"),
-    ("read_backward", "C * W, H, true);", "C * W, H);"),
+    ("read_backward", "Onto{OWN(dFy", "Into{OWN(dFy"),
     ("read_backward", "N, P * N * C, W);", "N, N * C, W);"),
     ("read_backward", "    __syncthreads();\n", ""),
     ("write_forward", "    __syncthreads();\n", ""),
-    ("write_forward", "H, N, C * W, true);", "H, N, C * W);"),
+    ("write_forward", "Onto{OWN(image", "Into{OWN(image"),
     ("write_backward", "N, N * C, W);\n    product_nt", "N, N * C - 1, W);\n    product_nt"),
     ("write_backward", "    __syncthreads();\n", ""),
+    ("attentive_read_forward", "at.d * offsets[i]", "at.d * offsets[k]"),
+    ("attentive_read_forward", "k < N ? x : y", "k < N ? y : x"),
+    ("attentive_read_forward", "- sigma(", "+ sigma("),
+    ("attentive_read_forward", "AT(a, 4, b) * number", "number"),
+    ("attentive_read_forward", "of_x_hat = of_x + N * C * W", "of_x_hat = of_x"),
+    ("attentive_read_forward", "    AT(a, 3, b) = at.d;\n", ""),
+    ("attentive_read_backward", "OF(dr, b, k) * gamma", "OF(dr, b, k)"),
+    ("attentive_read_backward", "* OF(r, b, k)", ""),
+    ("attentive_read_backward", "number * s * (1 - s)", "number * s"),
+    ("attentive_read_backward", "OWN(dcanvas, D)[e] - number", "-number"),
+    ("attentive_read_backward", "Onto{OWN(dFy", "Into{OWN(dFy"),
+    ("attentive_read_backward", "? sum * centre[k]", "? sum"),
+    ("attentive_read_backward", "? -sum", "? sum"),
+    ("attentive_read_backward", "? sum * AT(a, 3, b)", "? sum"),
+    ("attentive_read_backward", "dlog_gamma = warp_sum(dlog_gamma);", ""),
+    ("attentive_read_backward", "/ AT(a, 2, b)", ""),
+    ("attentive_write_forward", "+ bias_w[k]", "- bias_w[k]"),
+    ("attentive_write_forward", "/ at.gamma", ""),
+    ("attentive_write_forward", "Onto{OWN(canvas", "Into{OWN(canvas"),
+    ("attentive_write_backward", "number / gamma", "number"),
+    ("attentive_write_backward", "dlog_gamma -= number", "dlog_gamma += number"),
+    ("attentive_write_backward", "dd += dmu * offsets[i]", "dd += dmu"),
+    ("attentive_write_backward", "(k < N ? dgx : dgy)", "dgx"),
+    ("attentive_write_backward", "LANE < WARPS ?", "LANE < WARPS - 1 ?"),
+    ("attentive_read_forward", "    __syncthreads();\n    real *of_x", "    real *of_x"),
+    ("attentive_read_forward", "    __syncthreads();\n    product_nt", "    product_nt"),
+    ("attentive_read_backward", "    __syncthreads();\n    product_tn", "    product_tn"),
+    ("attentive_read_backward", "    __syncthreads();\n    product_nt", "    product_nt"),
+    ("attentive_read_backward", "    __syncthreads();\n    look_backward", "    look_backward"),
+    ("attentive_read_backward", "    __syncthreads();\n    for (int k", "    for (int k"),
+    ("attentive_write_forward", "    __syncthreads();\n    product(", "    product("),
+    ("attentive_write_forward", "    __syncthreads();\n    product_tn", "    product_tn"),
+    ("attentive_write_backward", "    __syncthreads();\n    product_tn", "    product_tn"),
+    ("attentive_write_backward", "    __syncthreads();\n    look_backward", "    look_backward"),
 ]
 
 
+def definitions(text):
+    """Return the functions of a source by name, in its order, from the first line to the last."""
+    begins = r"^(?:template <class Store>\n)?(?:KERNEL|__device__ inline)\b[^(]*?(\w+)\("
+    found = re.finditer(rf"{begins}.*?^}}\n", text, re.MULTILINE | re.DOTALL)
+    return {match[1]: match[0] for match in found}
+
+
+def with_callees(name, functions):
+    """Name a function and all that it calls, in the source's order."""
+    called, new = set(), {name}
+    while new:
+        called |= new
+        bodies = " ".join(functions[each] for each in new)
+        new = {each for each in functions if re.search(rf"\b{each}\b", bodies)} - called
+    return [each for each in functions if each in called]
+
+
 def plant(text, number):
-    """Put a copy of the faulty kernel, with a number to its name, behind the sources."""
+    """Copy the faulty kernel and what it calls, with a number to each name, behind the sources."""
     kernel, right, wrong = FAULTS[number]
-    body = re.search(rf"^KERNEL {kernel}\(.*?^}}\n", text, re.MULTILINE | re.DOTALL)[0]
-    assert body.count(right) == 1, f"{right!r} is not found once in {kernel}"
-    return body.replace(right, wrong).replace(kernel, f"{kernel}_{number}", 1)
+    functions = definitions(text)
+    names = with_callees(kernel, functions)
+    copy = "".join(functions[name] for name in names)
+    assert copy.count(right) == 1, f"{right!r} is not found once in {kernel}"
+    copy = copy.replace(right, wrong)
+    return re.sub(rf"\b({'|'.join(names)})\b(?=\()", rf"\1_{number}", copy)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +140,7 @@ def faulty(tmp_path_factory):
         pytest.skip(reason)
     text = fused.source()
     text += "".join(plant(text, number) for number in range(len(FAULTS)))
-    return emulation.build(tmp_path_factory.mktemp("faulty"), "d", text)
+    return emulation.build(tmp_path_factory.mktemp("faulty"), "d", text, warnings=("-w",))
 
 
 def compare_all(kernels, name):
@@ -99,6 +153,10 @@ def compare_all(kernels, name):
         arguments, sets = elementwise(name, m, 140, 35)
     elif name in ATTENTION:
         arguments, sets = attention(name, m, 3, 8, 20, 2)
+    elif name in GLIMPSE:
+        arguments, sets = glimpse(name, m, 3, 8, 20, 2)
+        compare(kernels, name, arguments, sets, more=30)
+        return
     elif name == "gradient_norm":
         state = m.constant([0, 0])
         arguments, sets = {"state": state, "gradient": m.dense(600), "count": 3}, ["state"]

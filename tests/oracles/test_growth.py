@@ -60,7 +60,7 @@ def test_every_operation_of_a_step_is_timed(tmp_path):
     run("kernels.py", "--configs", "attn", "cluttered", "--steps", "1", "--json", file)
     rows = json.loads(file.read_text())
     found = {row["operation"] for row in rows if row["config"] == "attn"}
-    assert {"matmul", "lstm_forward", "lstm_backward", "filterbank_backward", "adam"} <= found
+    assert {"matmul", "lstm_forward", "lstm_backward", "attentive_read_backward", "adam"} <= found
     assert "softmax_forward" in {row["operation"] for row in rows if row["config"] == "cluttered"}
     assert all(row["us"] > 0 and row["calls"] >= 1 for row in rows)
     assert all(row["gflops"] > 0 for row in rows if row["operation"] == "matmul")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from bench import engines
-from bench.configs import CONFIGS, flops_needed, make_problem
+from bench.configs import BATCH, CONFIGS, build, bytes_needed, flops_needed, make_problem
 from bench.engines import Mindraw, Setting
 from bench.step import agreement
-from mindraw.backend import why_no_cupy
+from mindraw.backend import get_backend, why_no_cupy
 from mindraw.models.config import ClassifierConfig, DrawConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,25 @@ def test_products_needed_are_those_counted_by_hand():
     assert flops_needed(config, batch=1) == 2 * (3 * 2 * (8 + 5) - 4 + 2 * 5 + 3 * 3)
 
 
+def by_the_page(c, B):
+    """Numbers that one more step holds, as the table in docs/step.md has them."""
+    attention = c.read_n is not None
+    R = 2 * c.C * c.read_n**2 if attention else c.D
+    each = R + 10 * c.h_enc + 10 * c.h_dec + 6 * c.z
+    if not attention:
+        return B * (each + c.D)
+    S, filters = c.C * c.write_n**2, 2 * (c.read_n + c.write_n) * (c.H + c.W)
+    return B * (each + c.D + filters + c.C * c.W * (2 * c.read_n + c.write_n) + 2 * S + 20)
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "cluttered"])
+def test_bytes_needed(name):
+    config = CONFIGS[name]
+    model = build(config, get_backend("numpy"), 1, 1)
+    held = config.T * by_the_page(config, BATCH)
+    assert bytes_needed(config) == 4 * (2 * held + 8 * model.parameters.flat.size)
+
+
 def test_engines_that_disagree_are_not_timed():
     def results(nats=1.0, slope=1.0):
         return np.full(3, nats), np.ones(3), {"write.W": np.array([[2.0, slope]])}
@@ -74,6 +93,7 @@ def test_a_short_bench_leaves_rows(tmp_path, name):
     [row] = json.loads(file.read_text())
     assert (row["config"], row["engine"]) == (name, "mindraw")
     assert row["median_ms"] > 0 and row["peak_mib"] > row["held_mib"] > 0
+    assert row["floor_ms"] > 0 and row["bytes_floor_ms"] > 0 and row["launches"] is None
     assert f"| {name} | mindraw |" in done.stdout
 
 

@@ -5,6 +5,7 @@ with NumPy arrays. Two things that CuPy allows are refused as well, because the 
 not do them: reading a value where nobody asks for a copy to the host, and mixing precisions.
 """
 
+import copy
 import inspect
 import operator
 from types import SimpleNamespace
@@ -13,9 +14,12 @@ import numpy as np
 
 from mindraw.backend import CupyBackend
 from mindraw.kernels import reference
+from mindraw.nn.filterbank import Bank, Grid
 
 NUMBERS = (int, float)  # and no subclass: numpy.float64 is one, and it changes precisions
 KEYS = (int, slice, type(None), type(Ellipsis))
+#: What arrays and numbers may come in together.
+GROUPS = (Bank, Grid, SimpleNamespace)
 
 
 class Refused(TypeError):
@@ -166,14 +170,24 @@ for _name in ("add", "sub", "mul", "truediv"):
 
 def unwrap(arguments):
     """Return arguments for NumPy; arrays must be on the device, in one dtype, the rest numbers."""
-    unwrapped, dtypes = [], set()
-    for argument in arguments:
+    dtypes = set()
+
+    def one(argument):
         if isinstance(argument, StrictArray):
             dtypes.add(argument.dtype)
-            argument = argument._array
-        elif type(argument) not in NUMBERS:
+            return argument._array
+        if isinstance(argument, GROUPS):
+            group = copy.copy(argument)
+            vars(group).update({name: member_of(each) for name, each in vars(group).items()})
+            return group
+        if type(argument) not in NUMBERS:
             raise Refused(f"{type(argument).__name__} among device arrays")
-        unwrapped.append(argument)
+        return argument
+
+    def member_of(each):
+        return [one(member) for member in each] if isinstance(each, list) else one(each)
+
+    unwrapped = [one(argument) for argument in arguments]
     if len(dtypes) > 1:
         raise Refused(f"mixed precisions: {sorted(map(str, dtypes))}")
     return unwrapped
@@ -300,6 +314,7 @@ def strict_kernels():
             # None only where nothing is to be read or written
             may_lack = function in (
                 *(reference.read_forward, reference.read_backward),  # without an error image
+                *(reference.attentive_read_forward, reference.attentive_read_backward),
                 reference.lstm_backward,  # with nothing else that flows into h
             )
             lacks = [may_lack and argument is None for argument in arguments]

@@ -1,11 +1,16 @@
 """CUDA graphs under the stand-in: a step is recorded, replayed as one launch, and the same."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_classifier_strict
 from standin import StrictStream, get_standin
 from test_engine_strict import CONFIGS, built, every_config, minibatch
+
+from mindraw import Draw
+from mindraw.models.classify import Classifier
 
 
 def launches(ops, function):
@@ -31,6 +36,29 @@ def test_without_recording_it_is_launched_kernel_by_kernel():
     x, eps = minibatch(model)
     found = {launches(ops, lambda: model.loss_and_gradient(x, eps)) for _ in range(4)}
     assert len(found) == 1 and found.pop() > 50
+
+
+def gradient_launches(kind, config, minibatch):
+    ops = get_standin("float32")
+    ops.records = False
+    model = kind(config, ops, batch=4, threads=1)
+    model.initialise(1)
+    return launches(ops, lambda: model.loss_and_gradient(*minibatch(model)))
+
+
+@pytest.mark.parametrize(
+    ("expected", "kind", "config", "minibatch"),
+    [
+        (17, Draw, CONFIGS["whole"], minibatch),
+        (18, Draw, CONFIGS["attentive"], minibatch),
+        (8, Classifier, test_classifier_strict.CONFIGS["zeros"], test_classifier_strict.minibatch),
+    ],
+    ids=["whole", "attentive", "classifier"],
+)
+def test_a_step_of_time_is_so_many_launches(expected, kind, config, minibatch):
+    """The numbers in docs/step.md."""
+    few, more = (gradient_launches(kind, replace(config, T=T), minibatch) for T in (2, 5))
+    assert more - few == 3 * expected
 
 
 def test_what_is_recorded_follows_the_arrays():
