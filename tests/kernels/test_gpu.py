@@ -7,9 +7,11 @@ import pytest
 from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse, kernel_of
 from comparing import TOLERANCE, compare, compare_noise
 
-from mindraw import Adam, Draw, DrawConfig, get_backend
+from bench.configs import build
+from mindraw import Adam, DrawConfig, get_backend
 from mindraw.backend import why_no_cupy
 from mindraw.centring import Centring
+from mindraw.models.config import ClassifierConfig
 
 pytestmark = pytest.mark.skipif(why_no_cupy() is not None, reason=str(why_no_cupy()))
 
@@ -19,6 +21,7 @@ CONFIGS = {
     "whole": DrawConfig(H=9, W=8, C=2, T=5, h_enc=40, h_dec=33, z=7),
     "zeros": DrawConfig(H=9, W=8, T=2, h_enc=40, h_dec=33, z=7, initial="zeros"),
     "attentive": DrawConfig(H=9, W=8, C=2, T=5, h_enc=40, h_dec=33, z=7, read_n=4, write_n=3),
+    "classifier": ClassifierConfig(H=9, W=8, C=2, T=4, h=33, read_n=4, classes=6, first="learned"),
 }
 #: The largest difference in a gradient, of its largest number.
 GRADIENTS = {"float32": 1e-4, "float64": 1e-10}
@@ -130,13 +133,17 @@ def pair(config, dtype, batch):
     """The same model on NumPy in float64 and on the GPU, with Adam and a minibatch."""
     rng = np.random.default_rng(5)
     x = rng.random((config.D, batch))
-    eps = rng.standard_normal((config.T, config.z, batch))
+    if isinstance(config, ClassifierConfig):
+        other = rng.random((config.classes, batch))
+        other /= other.sum(axis=0)
+    else:
+        other = rng.standard_normal((config.T, config.z, batch))
     for name, precision in (("numpy", "float64"), ("cupy", dtype)):
         ops = get_backend(name, precision)
-        model = Draw(config, ops, batch=batch, threads=1)
+        model = build(config, ops, batch, threads=1)
         model.initialise(1, scale=0.2)
         adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, centring=Centring(model))
-        yield model, adam, ops.asarray(x), ops.asarray(eps)
+        yield model, adam, ops.asarray(x), ops.asarray(other)
 
 
 @pytest.mark.parametrize("batch", [1, 37])
@@ -146,8 +153,9 @@ def test_the_whole_model(config, dtype, batch):
     on_cpu, on_gpu = pair(config, dtype, batch)
     for _ in range(3):
         gradients, losses = [], []
-        for model, adam, x, eps in (on_cpu, on_gpu):
-            losses.append([model.ops.to_numpy(part) for part in model.loss_and_gradient(x, eps)])
+        for model, adam, *minibatch in (on_cpu, on_gpu):
+            parts = model.loss_and_gradient(*minibatch)
+            losses.append([model.ops.to_numpy(part) for part in parts])
             gradients.append(model.gradients.to_dict())
             adam.step(model.gradients)
         np.testing.assert_allclose(losses[1], losses[0], rtol=GRADIENTS[dtype])
@@ -161,6 +169,8 @@ def test_the_whole_model(config, dtype, batch):
         np.testing.assert_allclose(
             gpu.ops.to_numpy(gpu.parameters.flat), cpu.parameters.flat, atol=1e-8
         )
+        if isinstance(config, ClassifierConfig):
+            return
         pictures = (
             each[0].ops.to_numpy(picture)
             for each in (on_gpu, on_cpu)
@@ -174,12 +184,12 @@ def test_the_whole_model(config, dtype, batch):
 def test_a_graph_computes_as_its_kernels_do(config):
     results = []
     for records in (True, False):
-        _, (model, adam, x, eps) = pair(config, "float32", 37)
+        _, (model, adam, x, other) = pair(config, "float32", 37)
         model.ops.records = records
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # that it cannot be recorded
             for step in range(4):
-                model.loss_and_gradient(x, (1 + step) * eps)
+                model.loss_and_gradient(x, (1 + step) * other)
                 adam.step(model.gradients)
         results.append(model.ops.to_numpy(model.parameters.flat))
     np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
@@ -191,14 +201,14 @@ def test_a_step_is_reproducible_and_reads_nothing(config):
 
     results = []
     for _ in range(2):
-        _, (model, adam, x, eps) = pair(config, "float32", 37)
+        _, (model, adam, *minibatch) = pair(config, "float32", 37)
         for _ in range(2):  # compiles; records
-            model.loss_and_gradient(x, eps)
+            model.loss_and_gradient(*minibatch)
             adam.step(model.gradients)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "cupyx.allow_synchronize")  # is to be removed
             with cupyx.allow_synchronize(False):
-                model.loss_and_gradient(x, eps)
+                model.loss_and_gradient(*minibatch)
                 adam.step(model.gradients)
         results.append(model.ops.to_numpy(model.parameters.flat))
         assert adam.failed_step() is None

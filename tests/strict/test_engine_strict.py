@@ -7,6 +7,7 @@ import pytest
 from standin import get_standin
 
 from mindraw import Adam, Draw, DrawConfig, get_backend
+from mindraw.backend import why_no_cupy
 from mindraw.centring import Centring
 from mindraw.gradcheck.operations import OPERATIONS
 from mindraw.gradcheck.suite import compare_with
@@ -121,19 +122,15 @@ def dataset():
     return SimpleNamespace(name="toy", shape=(1, 4, 5), train=split(30), test=split(9), valid=None)
 
 
-@pytest.mark.parametrize("read_n", [None, 2], ids=["whole", "attentive"])
-def test_training_and_resuming(tmp_path, read_n):
-    """Trained in two pieces, on one backend, on the other, and crossing over in between."""
+def trained_in_two_pieces(tmp_path, read_n, device):
+    """Train on NumPy, on a device, and crossing over in between; return what came of each."""
     config = DrawConfig(H=4, W=5, T=2, h_enc=4, h_dec=3, z=2, read_n=read_n, write_n=read_n)
-    backends = {"numpy": lambda: get_backend("numpy"), "strict": get_standin}
-    results = []
-    for number, names in enumerate(
-        [("numpy", "numpy"), ("strict", "strict"), ("numpy", "strict"), ("strict", "numpy")]
-    ):
+    host, results = (lambda: get_backend("numpy")), []
+    crossings = [(host, host), (device, device), (host, device), (device, host)]
+    for number, backends in enumerate(crossings):
         folder = tmp_path / str(number)
-        for piece, name in enumerate(names):
-            ops = backends[name]()
-            model, adam = built(config, ops)
+        for piece, backend in enumerate(backends):
+            model, adam = built(config, backend())
             task = DrawTask(model, dataset(), seed=3)
             plan = Plan(5 + 6 * piece, report=3, evaluate=4, checkpoint=2)
             opened = Run.open(folder) if piece else Run.create(folder, {})
@@ -142,12 +139,32 @@ def test_training_and_resuming(tmp_path, read_n):
             assert outcome.step == plan.steps
         pictures = (task.generations(), *task.reconstructions())
         results.append((model.parameters.to_dict(), outcome.rows, pictures))
+    return results
+
+
+reading = pytest.mark.parametrize("read_n", [None, 2], ids=["whole", "attentive"])
+
+
+@reading
+def test_training_and_resuming(tmp_path, read_n):
+    results = trained_in_two_pieces(tmp_path, read_n, get_standin)
     for parameters, rows, pictures in results[1:]:
         assert rows == results[0][1]
         for name, array in parameters.items():
             np.testing.assert_array_equal(array, results[0][0][name])
         for got, expected in zip(pictures, results[0][2], strict=True):
             np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.skipif(why_no_cupy() is not None, reason=str(why_no_cupy()))
+@reading
+def test_a_checkpoint_moves_to_a_gpu_and_back(tmp_path, read_n):
+    results = trained_in_two_pieces(tmp_path, read_n, lambda: get_backend("cupy"))
+    for parameters, _, pictures in results[1:]:
+        for name, array in parameters.items():
+            np.testing.assert_allclose(array, results[0][0][name], rtol=0, atol=5e-3)
+        for got, expected in zip(pictures, results[0][2], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
