@@ -32,13 +32,21 @@ from bench.engines import available_cores
 from bench.options import at_least_one
 from mindraw.commands import Parser, guarded
 from mindraw.errors import MindrawError
-from mindraw.experiment import Experiment
+from mindraw.experiment import Classification, Experiment
+from mindraw.files import read_json
+from mindraw.training.run import find_config
 
-MEASURES = tuple(
-    f"{split}_{name}"
-    for split in ("train", "test")
-    for name in ("total", "reconstruction", "latent")
-)
+#: What is measured of each split, the first of it what is drawn, and its unit.
+MEASURES = {
+    Experiment: {"total": "nats", "reconstruction": "nats", "latent": "nats"},
+    Classification: {"loss": "nats", "error": "%"},
+}
+
+
+def experiment_of(folder: Path):
+    """The experiment that a run was made from, of either kind."""
+    kind = Classification if "glimpses" in read_json(find_config(folder)) else Experiment
+    return kind.of(folder)
 
 
 def read_history(folder: Path) -> list[dict]:
@@ -52,7 +60,7 @@ def read_history(folder: Path) -> list[dict]:
 
 
 def train_reference(
-    experiment: Experiment,
+    experiment: Experiment | Classification,
     folder: Path,
     minibatches: int | None,
     compiled: bool,
@@ -72,18 +80,19 @@ def train_reference(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
-    from bench.reference import Follower, TorchAdam, TorchModel
+    from bench.reference import Follower, TorchAdam, torch_model
     from mindraw.backend import get_backend
-    from mindraw.training import DrawTask, Plan, Run, Session
+    from mindraw.training import Plan, Run, Session
 
     torch.set_num_threads(threads)
     dataset = experiment.load()
     one = dataclasses.replace(experiment, threads=1)
     leading = one.build(dataset, get_backend("numpy", experiment.dtype))
     numbers = experiment.optimizer(leading.model)
-    model = TorchModel(leading.model, compiled)
+    model = torch_model(leading.model, compiled)
     optimizer = TorchAdam(model, numbers)
-    task = DrawTask(model, dataset, experiment.seed)
+    kind = type(leading)
+    task = kind(model, dataset, experiment.seed)
     plan = Plan(
         steps=minibatches or experiment.steps(task.minibatches.per_epoch),
         report=experiment.report,
@@ -100,7 +109,8 @@ def train_reference(
         if follow:
             own = stack.enter_context(opened(folder / "mindraw"))
             leader = stack.enter_context(Session(leading, numbers, plan, own, rates))
-            task = Follower(model, optimizer, dataset, experiment.seed, leader, follow)
+            follower = type("Follower", (Follower, kind), {})
+            task = follower(model, dataset, experiment.seed, optimizer, leader, follow)
         outcome = stack.enter_context(Session(task, optimizer, plan, run, rates)).train()
         if leader is None:
             return outcome, None
@@ -108,8 +118,9 @@ def train_reference(
         return outcome, leader.history.rows
 
 
-def join(ours: list[dict], theirs: list[dict]) -> list[dict]:
+def join(ours: list[dict], theirs: list[dict], measures) -> list[dict]:
     """Rows of both histories at the steps that both have, with what both measured there."""
+    names = [f"{split}_{name}" for split in ("train", "test") for name in measures]
     reference = {row["step"]: row for row in theirs}
     joined = []
     for row in ours:
@@ -117,7 +128,7 @@ def join(ours: list[dict], theirs: list[dict]) -> list[dict]:
         if other is None:
             continue
         line = {"step": row["step"], "epoch": row["epoch"]}
-        for name in MEASURES:
+        for name in names:
             both = row[name] is not None and other[name] is not None
             line[f"mindraw_{name}"] = row[name] if both else None
             line[f"torch_{name}"] = other[name] if both else None
@@ -133,13 +144,13 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def differences(rows: list[dict], name: str) -> list[tuple[float, float]]:
-    """(epoch, mindraw - torch in nats) wherever `name` was measured."""
+    """(epoch, mindraw - torch) wherever `name` was measured."""
     ours, theirs = f"mindraw_{name}", f"torch_{name}"
     return [(r["epoch"], r[ours] - r[theirs]) for r in rows if r[ours] is not None]
 
 
-def draw(path: Path, rows: list[dict], title: str) -> None:
-    """Both curves, one upon the other, and below them their difference."""
+def draw(path: Path, rows: list[dict], measure: str, title: str) -> None:
+    """Both curves of a measure in nats, one upon the other, and below them their difference."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -147,17 +158,17 @@ def draw(path: Path, rows: list[dict], title: str) -> None:
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for split, colour in (("train", "tab:blue"), ("test", "tab:orange")):
-        known = [row for row in rows if row[f"mindraw_{split}_total"] is not None]
+        known = [row for row in rows if row[f"mindraw_{split}_{measure}"] is not None]
         epochs = [row["epoch"] for row in known]
         for engine, style in (("mindraw", {"lw": 3, "alpha": 0.4}), ("torch", {"ls": "--"})):
-            values = [row[f"{engine}_{split}_total"] for row in known]
+            values = [row[f"{engine}_{split}_{measure}"] for row in known]
             above.plot(epochs, values, color=colour, label=f"{engine}, {split}", **style)
-        gaps = differences(rows, f"{split}_total")
+        gaps = differences(rows, f"{split}_{measure}")
         below.plot(epochs, [gap for _, gap in gaps], color=colour, marker=".", ms=3, lw=1)
-    above.set(ylabel="bound, nats", title=title)
-    # the first rows stand far above all others
-    totals = sorted(row["mindraw_train_total"] for row in rows)
-    above.set_ylim(totals[0] - 5, totals[int(0.95 * (len(totals) - 1))] + 5)
+    above.set(ylabel=f"{'bound' if measure == 'total' else measure}, nats", title=title)
+    if measure == "total":  # the first rows stand far above all others
+        totals = sorted(row[f"mindraw_train_{measure}"] for row in rows)
+        above.set_ylim(totals[0] - 5, totals[int(0.95 * (len(totals) - 1))] + 5)
     above.legend()
     below.axhline(0, color="black", lw=0.5)
     below.set(xlabel="epoch", ylabel="difference, nats")
@@ -183,7 +194,9 @@ def _main() -> int:
     folder = options.out or options.run.with_name(options.run.name + suffix)
     if options.follow is not None and options.follow < 1:
         raise MindrawError(f"--follow is {options.follow}: it must be at least 1")
-    experiment = Experiment.of(options.run)
+    experiment = experiment_of(options.run)
+    measures = MEASURES[type(experiment)]
+    first = next(iter(measures))
     try:
         outcome, leader = train_reference(
             experiment, folder, options.minibatches, options.compile, options.threads,
@@ -195,18 +208,21 @@ def _main() -> int:
         ) from error
     if leader is None:
         leader = read_history(options.run)  # it may have gone on meanwhile
-    rows = join(leader, outcome.rows)
+    rows = join(leader, outcome.rows, measures)
     if not rows:
         raise MindrawError(f"{options.run} and {folder} have no row at the same minibatch yet")
     write_csv(folder / "curve.csv", rows)
-    draw(folder / "curve.png", rows, f"{options.run.name}: the same run in two engines")
-    for split in ("train", "test"):
-        gaps = differences(rows, f"{split}_total")
+    draw(folder / "curve.png", rows, first, f"{options.run.name}: the same run in two engines")
+    told = [first] if first == "total" else list(measures)
+    for name in (f"{split}_{measure}" for split in ("train", "test") for measure in told):
+        gaps = differences(rows, name)
         if gaps:
-            last = next(r for r in reversed(rows) if r[f"mindraw_{split}_total"] is not None)
+            last = next(r for r in reversed(rows) if r[f"mindraw_{name}"] is not None)
+            split, _, measure = name.partition("_")
             print(
-                f"{split}: mindraw {last[f'mindraw_{split}_total']:.3f}, "
-                f"torch {last[f'torch_{split}_total']:.3f} nats at minibatch {last['step']}; "
+                f"{split}{'' if measure == 'total' else ' ' + measure}: "
+                f"mindraw {last[f'mindraw_{name}']:.3f}, torch {last[f'torch_{name}']:.3f} "
+                f"{measures[measure]} at minibatch {last['step']}; "
                 f"apart by at most {max(abs(gap) for _, gap in gaps):.1e}"
             )
     print(f"{outcome.seconds / 60:.1f} minutes in PyTorch; {folder}/curve.csv and curve.png")

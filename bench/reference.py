@@ -1,4 +1,4 @@
-"""The PyTorch peer in the clothes of mindraw's model and optimizer, for mindraw's training loop.
+"""The PyTorch peers in the clothes of mindraw's models and optimizer, for mindraw's training loop.
 
 The loop gives both engines the same minibatches, noise and learning rates, and keeps the same
 history and checkpoints for both. The arithmetic is PyTorch's: forward, autograd, clipping, Adam.
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import torch
 
-from bench.peers.torch_draw import NAMES, TorchDraw, clip_exactly
+from bench.peers import torch_classify, torch_draw
+from bench.peers.torch_classify import TorchClassifier
+from bench.peers.torch_draw import TorchDraw, clip_exactly
 from mindraw.errors import MindrawError
+from mindraw.models.config import ClassifierConfig
 from mindraw.parallel import Workers
-from mindraw.training import DrawTask
 
 
 def tensor_views(params) -> dict[str, torch.Tensor]:
@@ -22,46 +24,98 @@ def tensor_views(params) -> dict[str, torch.Tensor]:
 
 
 class TorchModel:
-    """What `DrawTask` needs of a model, computed by PyTorch on the CPU.
+    """What a task needs of a model, computed by PyTorch on the CPU; made by `torch_model`.
 
     Parameters
     ----------
-    model : mindraw.models.draw.Draw
+    model : mindraw.models.draw.Draw or mindraw.models.classify.Classifier
         Gives the configuration and the initial weights; it is not changed.
     compiled : bool
         Train through `torch.compile`.
     """
 
+    #: mindraw's name of every parameter -> the peer's.
+    names: dict[str, str]
+
     def __init__(self, model, compiled: bool = False):
         self.config, self.ops, self.batch = model.config, model.ops, model.batch
-        self.noise_shape, self.workers = model.noise_shape, Workers(1)
+        self.workers = Workers(1)
         self.parameters, self.gradients = model.parameters.like(), model.parameters.like()
         self.parameters.load(self.ops.to_numpy(model.parameters.flat))
         values, slots = tensor_views(self.parameters), tensor_views(self.gradients)
-        self.peer = TorchDraw(self.parameters.to_dict(), next(iter(values.values())).dtype)
-        self.leaves = {ours: self.peer.get_parameter(NAMES[ours]) for ours in values}
+        self.dtype = next(iter(values.values())).dtype
+        self.peer, forward = self._build(self.parameters.to_dict())
+        self.leaves = {ours: self.peer.get_parameter(self.names[ours]) for ours in values}
         for name, leaf in self.leaves.items():
             leaf.data, leaf.grad = values[name], slots[name]
-        self._forward = torch.compile(self.peer) if compiled else self.peer
+        self._eager, self._forward = forward, torch.compile(forward) if compiled else forward
 
-    def loss(self, x, eps):
-        """Reconstruction and latent loss (b,), nats, from x (D, b) and eps (T, z, b)."""
+    def loss(self, x, other):
+        """The parts of the loss (b,), nats, from x (D, b) and what else the model takes."""
         with torch.no_grad():
-            losses = self.peer(*self._batch_first(x, eps))
-        return [part.numpy() for part in losses]
+            losses, told = self._losses(self._eager, self._images(x), torch.from_numpy(other))
+        return [part.numpy() for part in (*losses, *told)]
 
-    def loss_and_gradient(self, x, eps):
+    def loss_and_gradient(self, x, other):
         """The same for a full minibatch, and set `gradients` to those of the mean loss."""
-        losses = self._forward(*self._batch_first(x, eps))
+        losses, told = self._losses(self._forward, self._images(x), torch.from_numpy(other))
         self.gradients.flat.fill(0)  # autograd adds to what it finds
         sum(losses).mean().backward()
-        return [part.detach().numpy() for part in losses]
+        return [part.detach().numpy() for part in (*losses, *told)]
 
-    def _batch_first(self, x, eps):
-        """Columns (D, b) and noise (T, z, b) as PyTorch's (b, C, H, W) and (T, b, z)."""
+    def _images(self, x):
+        """Columns (D, b) as PyTorch's (b, C, H, W)."""
         config = self.config
-        images = torch.from_numpy(x).T.reshape(-1, config.C, config.H, config.W)
-        return images, torch.from_numpy(eps).transpose(1, 2).contiguous()
+        return torch.from_numpy(x).T.reshape(-1, config.C, config.H, config.W)
+
+    def _build(self, params):
+        """The peer, and the function of it that is trained through."""
+        raise NotImplementedError
+
+    def _losses(self, forward, images, other):
+        """The parts (b,) that are minimised, in nats, and those that are only told."""
+        raise NotImplementedError
+
+
+class DrawModel(TorchModel):
+    """DRAW's reference."""
+
+    names = torch_draw.NAMES
+
+    def __init__(self, model, compiled: bool = False):
+        super().__init__(model, compiled)
+        self.noise_shape = model.noise_shape
+
+    def _build(self, params):
+        peer = TorchDraw(params, self.dtype)
+        return peer, peer
+
+    def _losses(self, forward, images, eps):
+        """With noise (T, z, b), which PyTorch takes as (T, b, z)."""
+        return forward(images, eps.transpose(1, 2).contiguous()), ()
+
+
+class ClassifierModel(TorchModel):
+    """The classifier's reference."""
+
+    names = torch_classify.NAMES
+
+    def _build(self, params):
+        config = self.config
+        peer = TorchClassifier(params, config.T, self.dtype, config.first_every)
+        return peer, peer.logits
+
+    def _losses(self, forward, images, target):
+        """With 1 at the class of each picture (K, b); told is which are wrong."""
+        logits, labels = forward(images), target.argmax(0)
+        wrong = (logits.argmax(1) != labels).to(self.dtype)
+        return (torch.nn.functional.cross_entropy(logits, labels, reduction="none"),), (wrong,)
+
+
+def torch_model(model, compiled: bool = False) -> TorchModel:
+    """The reference of a model of mindraw."""
+    kind = ClassifierModel if isinstance(model.config, ClassifierConfig) else DrawModel
+    return kind(model, compiled)
 
 
 class TorchCentring:
@@ -69,17 +123,23 @@ class TorchCentring:
 
     Parameters
     ----------
-    peer : TorchDraw
+    peer : TorchDraw or TorchClassifier
         Its layers are watched from now on, whenever gradients are computed.
     """
 
-    def __init__(self, peer: TorchDraw):
-        # what is watched, and the layers with their biases that take its inputs' mean for theirs
-        layers = {m: [(m, m.bias)] for m in (peer.encoder, peer.latent, peer.decoder, peer.write)}
-        if peer.attention:
-            layers[peer.write] += [(m, m.bias) for m in (peer.attend_read, peer.attend_write)]
+    def __init__(self, peer: TorchDraw | TorchClassifier):
+        # what is watched, and the layers with their biases that take the last of its inputs' means
+        if isinstance(peer, TorchClassifier):
+            # of where to look mindraw counts every h_{t-1}, which the encoder always reads
+            layers = {m: [(m, m.bias)] for m in (peer.encoder, peer.classify)}
+            layers[peer.encoder].append((peer.attend, peer.attend.bias))
         else:
-            layers[peer.project_x] = [(peer.project_x, peer.encoder.bias)]
+            watched = (peer.encoder, peer.latent, peer.decoder, peer.write)
+            layers = {m: [(m, m.bias)] for m in watched}
+            if peer.attention:
+                layers[peer.write] += [(m, m.bias) for m in (peer.attend_read, peer.attend_write)]
+            else:
+                layers[peer.project_x] = [(peer.project_x, peer.encoder.bias)]
         self._layers, self._seen = layers, {module: [] for module in layers}
         for module, inputs in self._seen.items():
             module.register_forward_pre_hook(_appending_to(inputs))
@@ -89,9 +149,10 @@ class TorchCentring:
         """Turn the gradients of the last minibatch into those in centred coordinates."""
         self._updates = []
         for module, inputs in self._seen.items():
-            mean = torch.stack(inputs).mean(0)
+            means = torch.stack(inputs).mean(0)
             inputs.clear()
             for layer, bias in self._layers[module]:
+                mean = means[-layer.in_features :]
                 layer.weight.grad -= torch.outer(bias.grad, mean)
                 self._updates.append((layer.weight, layer.weight.detach().clone(), bias, mean))
 
@@ -174,15 +235,17 @@ class TorchAdam:
             self._adam.state[leaf]["step"].fill_(count)
 
 
-class Follower(DrawTask):
+class Follower:
     """The reference's task beside mindraw's own run, whose parameters it takes over every so often.
+
+    It comes in front of a `mindraw.training.Task` among the bases of a class.
 
     Parameters
     ----------
     model : TorchModel
-    optimizer : TorchAdam
     dataset : mindraw.data.Dataset
     seed : int
+    optimizer : TorchAdam
     leader : mindraw.training.Session
         mindraw's run: it goes along, one minibatch for one.
     every : int
@@ -194,7 +257,7 @@ class Follower(DrawTask):
         At a step that the leader has left behind.
     """
 
-    def __init__(self, model, optimizer, dataset, seed, leader, every: int):
+    def __init__(self, model, dataset, seed, optimizer, leader, every: int):
         super().__init__(model, dataset, seed)
         self.optimizer, self.leader, self.every = optimizer, leader, every
 

@@ -81,8 +81,8 @@ class TorchClassifier(nn.Module):
         }
         return {k: (v if ".W" in k else v[:, None]).cpu().numpy().copy() for k, v in values.items()}
 
-    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor]:
-        """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,)."""
+    def logits(self, x: Tensor) -> Tensor:
+        """What enters the softmax (B, K), from pictures (B, C, H, W)."""
         B, C = x.shape[:2]
         N = math.isqrt((self.encoder.in_features - self.h) // C)
         filterbank = Filterbank(N, x)
@@ -92,7 +92,11 @@ class TorchClassifier(nn.Module):
             where = self.first.expand(B, 5) if learned else self.attend(h)
             glimpse = read(x, *filterbank(where)).flatten(1)
             h, cell = lstm(self.encoder, [glimpse, h], cell)
-        return (F.cross_entropy(self.classify(h), labels, reduction="none"),)
+        return self.classify(h)
+
+    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor]:
+        """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,)."""
+        return (F.cross_entropy(self.logits(x), labels, reduction="none"),)
 
 
 def gradients(

@@ -178,7 +178,7 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
     tmp_path, config, centred
 ):
     pytest.importorskip("torch", exc_type=ImportError)
-    from bench.reference import TorchAdam, TorchModel
+    from bench.reference import TorchAdam, torch_model
 
     dataset = SimpleNamespace(name="pixels", train=Pixels(60, config.D), test=Pixels(13, config.D))
 
@@ -191,7 +191,7 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
             model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming, centring=centring
         )
         if torch:
-            model = TorchModel(model)
+            model = torch_model(model)
             adam = TorchAdam(model, adam)
         opened = Run.open(folder) if folder.exists() else Run.create(folder, {})
         with opened as run:

@@ -1,11 +1,16 @@
 """bench/curve.py: the same run in mindraw and in PyTorch, one beside the other or after it."""
 
 import csv
+import runpy
 import sys
+from pathlib import Path
 
 import pytest
 
+from mindraw.experiment import main
 from mindraw.training import load
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "cluttered_mnist.py"
 
 
 @pytest.fixture
@@ -60,6 +65,36 @@ def test_the_reference_goes_the_same_way(run, apart, curve, capsys):
     largest, steps = gaps(run.with_name("run-torch"))
     assert largest < apart and steps == [2, 4, 6]
     assert "test: mindraw" in capsys.readouterr().out
+
+
+@pytest.fixture
+def classifying(idx_folder, tmp_path, monkeypatch, dtype, updates):
+    """The folder of a run of 6 minibatches of the classifier."""
+    monkeypatch.chdir(tmp_path)
+    presets = runpy.run_path(str(SCRIPT))["PRESETS"]
+    options = {
+        "data": idx_folder, "size": 40, "glimpses": 3, "first-every": 2, "h": 6, "read-n": 3,
+        "batch": 10, "pictures": 0, "threads": 1, "out": "run", "backend": "numpy", "dtype": dtype,
+        "updates": updates, "minibatches": 6, "report": 2, "evaluate": 4, "checkpoint": 2,
+    }  # fmt: skip
+    assert main(presets, [str(w) for k, v in options.items() for w in (f"--{k}", v)]) == 0
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("updates", ["plain", "centred"])
+@pytest.mark.parametrize("dtype, apart", [("float32", 1e-3), ("float64", 1e-9)])
+def test_the_classifiers_reference_does_too(classifying, apart, curve, capsys):
+    assert curve(classifying) == 0
+    largest, steps = gaps(classifying.with_name("run-torch"))
+    assert largest < apart and steps == [2, 4, 6]
+    told = capsys.readouterr().out
+    assert "test loss: mindraw" in told and "% at minibatch 6" in told
+
+
+def test_the_classifiers_reference_follows(classifying, curve):
+    assert curve(classifying, "--follow", 2) == 0
+    folder = classifying.with_name("run-torch-follows")
+    assert gaps(folder)[0] < 1e-3 and load(folder / "mindraw").history == load(classifying).history
 
 
 def test_the_reference_follows_and_goes_on(run, curve):
