@@ -34,7 +34,14 @@ class Backend:
         `mindraw.kernels.reference` or its twin.
     dtype : str
         One of `DTYPES`.
+
+    Attributes
+    ----------
+    turns_weights : bool
+        Whether W^T y is faster with a transposed copy of W, made once for many products.
     """
+
+    turns_weights = True
 
     def __init__(self, name, xp, kernels, dtype):
         self.name = name
@@ -126,6 +133,7 @@ class CupyBackend(Backend):
         results.
     """
 
+    turns_weights = False
     records = True
 
     def to_numpy(self, array):

@@ -162,10 +162,16 @@ class Rows(Copies):
 
 
 class Columns(Copies):
-    """The columns that a process owns of weights, for dx = W^T dy: transposed, in one piece."""
+    """The columns that a process owns of weights, for dx = W^T dy: transposed, in one piece.
+
+    Views where products read weights as fast in either order.
+    """
 
     def add(self, name, array, *parts):
         """Name the columns of an array that some slices choose, one slice's behind another's."""
+        if not self._ops.turns_weights:  # one process owns all, side by side
+            setattr(self, name, array[:, parts[0].start : parts[-1].stop])
+            return
         copy = self._ops.empty((sum(map(length, parts)), array.shape[0]))
         start = 0
         for part in parts:
