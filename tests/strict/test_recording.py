@@ -56,7 +56,7 @@ def gradient_launches(kind, config, minibatch):
     ids=["whole", "attentive", "classifier"],
 )
 def test_a_step_of_time_is_so_many_launches(expected, kind, config, minibatch):
-    """The numbers in docs/step.md."""
+    """The numbers in docs/gpu.md."""
     few, more = (gradient_launches(kind, replace(config, T=T), minibatch) for T in (2, 5))
     assert more - few == 3 * expected
 
