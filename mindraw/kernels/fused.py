@@ -21,7 +21,7 @@ SOURCES = (
     "canvas.cu",
     "bernoulli.cu",
     "softmax.cu",
-    "adam.cu",
+    "optimizer.cu",
     "filters.cuh",
     "filterbank.cu",
     "glimpse.cu",
@@ -44,7 +44,7 @@ PRODUCTS = (32, 8)
 GLIMPSE = (32, 32)
 #: Bytes that the generator of noise gives at a time, to one thread.
 NOISE = 32
-#: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in adam.cu.
+#: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in optimizer.cu.
 FLAT = 256
 MOST_PARTS = 1024
 

@@ -19,7 +19,7 @@ F is a softmax whose exponents are differences from the pixel a* nearest to mu,
 
 so nothing overflows, no row is 0/0, and no large squares are subtracted.
 
-The functions are kernels (`place_*` and `filterbank_*` in `kernels/reference.py`), which reading
+The functions are kernels (`kernels/reference/filterbank.py`), which reading
 and writing begin with (`glimpse.py`). Here stands what they work on.
 """
 

@@ -8,6 +8,7 @@ that overwrites, a constant or an output off by 0.05 %, a weight gradient left o
 import ast
 import copy
 import inspect
+import sys
 from dataclasses import dataclass, field
 
 OFF = 1.0005
@@ -36,12 +37,16 @@ class Mutant:
         return f"{self.owner.__name__.rpartition('.')[2]}.{self.function}: {self.fault}"
 
     def install(self, monkeypatch):
-        """Put the faulty copy where the engine finds it."""
+        """Put the faulty copy wherever the engine finds the right one."""
         module = ast.Module([self.tree], [])
         home = inspect.getmodule(self.owner)
         found = {}
         exec(compile(ast.fix_missing_locations(module), str(self), "exec"), vars(home), found)
-        monkeypatch.setattr(self.owner, self.function, found[self.function])
+        right = vars(self.owner)[self.function]
+        modules = [m for name, m in sys.modules.items() if name.startswith("mindraw.")]
+        for place in (self.owner, *modules):
+            if vars(place).get(self.function) is right:
+                monkeypatch.setattr(place, self.function, found[self.function])
 
 
 def parse(owner, function):

@@ -8,6 +8,8 @@ import inspect
 import re
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import planted
@@ -22,7 +24,7 @@ from mindraw.nn import bernoulli, gaussian, glimpse, linear, lstm, read, softmax
 
 #: Where a backward function may stand, in which class of it, and how faults there are named.
 PLACES = (
-    reference,
+    *(import_module(f"{reference.__name__}.{m.name}") for m in iter_modules(reference.__path__)),
     *(bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write),
     model.Model,
     whole.WholeCanvas,
@@ -38,20 +40,20 @@ OVERVIEWS = "classify, first learned, every 2"
 #: For every backward function: the operation whose check must catch its faults, the outputs
 #: that are also scaled by 1.0005, and how many faults are planted.
 TARGETS = {
-    "reference.lstm_backward": ("kernel lstm", "dgates dcell", 50),
-    "reference.gaussian_backward": ("kernel gaussian", "dq", 22),
-    "reference.error_image_backward": ("kernel error_image", "dcanvas_prev", 16),
-    "reference.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
-    "reference.softmax_backward": ("kernel softmax", "dlogits", 7),
-    "reference.place_backward": ("kernel place", "dp", 10),
-    "reference.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 12),
-    "reference.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 9),
-    "reference.stroke_backward": ("kernel stroke", "dw dlog_gamma", 9),
-    "reference.read_backward": ("kernel read", "dx_hat dFy dFx", 10),
-    "reference.write_backward": ("kernel write", "dpatch dFy dFx", 7),
-    "reference._place_backward": ("glimpse read", "dp", 3),
-    "reference.attentive_read_backward": ("glimpse read", "dp dcanvas_prev", 6),
-    "reference.attentive_write_backward": ("glimpse write", "dp dw", 5),
+    "lstm.lstm_backward": ("kernel lstm", "dgates dcell", 50),
+    "gaussian.gaussian_backward": ("kernel gaussian", "dq", 22),
+    "canvas.error_image_backward": ("kernel error_image", "dcanvas_prev", 16),
+    "bernoulli.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
+    "softmax.softmax_backward": ("kernel softmax", "dlogits", 7),
+    "filterbank.place_backward": ("kernel place", "dp", 10),
+    "filterbank.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 12),
+    "glimpse.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 9),
+    "glimpse.stroke_backward": ("kernel stroke", "dw dlog_gamma", 9),
+    "products.read_backward": ("kernel read", "dx_hat dFy dFx", 10),
+    "products.write_backward": ("kernel write", "dpatch dFy dFx", 7),
+    "attentive._place_backward": ("glimpse read", "dp", 3),
+    "attentive.attentive_read_backward": ("glimpse read", "dp dcanvas_prev", 6),
+    "attentive.attentive_write_backward": ("glimpse write", "dp dw", 5),
     "bernoulli.backward": ("bernoulli", "dcanvas", 2),
     "gaussian.backward": ("gaussian", "dq", 2),
     "glimpse.read_backward": ("glimpse read", "dp dcanvas_prev", 3),

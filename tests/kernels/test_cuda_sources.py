@@ -23,12 +23,18 @@ WARPS = (fused.FILTERS, fused.PRODUCTS, fused.GLIMPSE)
 
 
 def public_functions(module):
-    tree = ast.parse(Path(module.__file__).read_text())
+    path = Path(module.__file__)
+    files = path.parent.glob("*.py") if path.name == "__init__.py" else [path]
     return {
         node.name: ast.unparse(node.args)
-        for node in tree.body
+        for file in files
+        for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }
+
+
+def test_every_function_of_the_reference_is_offered():
+    assert set(reference.__all__) == {*public_functions(reference), "BLOCK", "NOISE"}
 
 
 def test_the_twins_have_equal_signatures():
