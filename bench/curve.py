@@ -3,10 +3,11 @@
     python examples/mnist_attn.py --preset seed --out runs/seed
     python bench/curve.py runs/seed
 
-The reference takes its configuration from the run and has the same initial weights, minibatches,
-noise and learning rates, and is measured on the test set with the same noise: what differs is who
-computes. Its own run stands in runs/seed-torch, with curve.csv and curve.png that join both. Stop
-it as you like (Ctrl-C): the same command goes on.
+The run is of any script in examples/ that trains, the classifier's too. The reference takes its
+configuration from it and has the same initial weights, minibatches, noise and learning rates, and
+is measured on the test set with the same noise: what differs is who computes. Its own run stands in
+runs/seed-torch, with curve.csv and curve.png that join both. Stop it as you like (Ctrl-C): the same
+command goes on.
 
 A training with attention can be chaotic, so that rounding alone takes the two apart: chaos.py says
 how fast. A rate that rises slowly and --dtype float64 keep them together. With --follow 100 mindraw
