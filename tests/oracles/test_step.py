@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,6 +129,15 @@ def test_without_a_gpu_the_bench_says_so(tmp_path, command):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "mindraw failed: MindrawError: the backend cupy was asked for, but " in done.stderr
+
+
+@pytest.mark.skipif(why_no_cupy() is None, reason="there is a GPU")
+def test_launches_that_cannot_be_counted_are_left_out(capsys):
+    runner = SimpleNamespace(step=lambda k: None, wait=lambda: None)
+    assert engines.count_launches(runner, [0], Setting(threads=1)) is None
+    assert not capsys.readouterr().out
+    assert engines.count_launches(runner, [0], Setting(threads=1, device="gpu")) is None
+    assert "launches are not counted: " in capsys.readouterr().out
 
 
 def test_tf32_is_refused_on_the_cpu():
