@@ -47,7 +47,12 @@ MEASURES = {
 def experiment_of(folder: Path):
     """The experiment that a run was made from, of either kind."""
     kind = Classification if "glimpses" in read_json(find_config(folder)) else Experiment
-    return kind.of(folder)
+    experiment = kind.of(folder)
+    if experiment.start_from is not None or experiment.stages()[0] is not None:
+        raise MindrawError(
+            f"{folder} started from the parameters of another run: compare one that began anew"
+        )
+    return experiment
 
 
 def read_history(folder: Path) -> list[dict]:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from .. import data
-from ..errors import MindrawError
+from ..errors import MindrawError, require_whole
 from ..models.attention import Aim
 from ..models.classify import Classifier
 from ..models.config import ClassifierConfig
@@ -58,6 +58,13 @@ class Classification(Options):
         The first glimpse looks where the state says, or has five learned numbers of its own.
     first_every : int or None
         Every how many glimpses one looks where those numbers say again; None for the first alone.
+    grow_from : int or None
+        Where there are more glimpses than this, so many are trained first; then all go on from
+        their parameters, with a learned first glimpse every so many again. None for all at once.
+    grow_minibatches : int
+        Minibatches with all glimpses, after those with the first.
+    grow_lr : float
+        Adam's learning rate in these, at the start.
     span : float
         Side of a glimpse before training, in parts of the picture's.
     deviation : float
@@ -88,6 +95,9 @@ class Classification(Options):
     initial: Literal["learned", "zeros"] = "zeros"
     first: Literal["state", "learned"] = "state"
     first_every: int | None = None
+    grow_from: int | None = None
+    grow_minibatches: int = 100_000
+    grow_lr: float = 0.0005
     span: float = 1.0
     deviation: float = 1.0
     gain: float = 1.0
@@ -100,12 +110,30 @@ class Classification(Options):
         super().validate()
         if self.glimpses < 1:
             raise MindrawError(f"glimpses is {self.glimpses}: it must be at least 1")
-        aims = ("span", "deviation", "gain")
-        firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
+        if self.grow_from is not None:
+            require_whole("grow_from", self.grow_from)
+        require_whole("grow_minibatches", self.grow_minibatches)
+        aims = ("span", "deviation", "gain", "grow_lr")
+        own = [f"first_{name}" for name in ("span", "deviation", "gain")]
+        firsts = [name for name in own if getattr(self, name) is not None]
         self.require_positive(*aims, *firsts)
         if firsts and self.first != "learned":
             raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
         self.model_config((1, 28, 28), 10)
+
+    def stages(self):
+        """Return what has fewer glimpses, where there are to be more; see `Options.stages`."""
+        if self.grow_from is None or self.glimpses <= self.grow_from:
+            return None, self
+        before = self.but(glimpses=self.grow_from, first_every=None, grow_from=None)
+        every = self.first_every
+        if every is None and self.first == "learned":
+            every = self.grow_from
+        own = self.but(
+            minibatches=self.grow_minibatches, epochs=None, lr=self.grow_lr,
+            lr_floor=min(self.lr_floor, self.grow_lr), first_every=every, grow_from=None,
+        )  # fmt: skip
+        return before, own
 
     def model_config(self, shape, classes):
         """Return the model's configuration for pictures of `shape` (C, H, W)."""

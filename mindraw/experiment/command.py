@@ -6,6 +6,7 @@ import importlib.util
 import io
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
@@ -14,13 +15,14 @@ from ..commands import Parser, guarded
 from ..errors import MindrawError
 from ..files import write_json
 from ..training import Plan, Run, Session, load
+from ..training.run import has_begun, is_run
 from .report import peak_memory
 
 #: What may differ from before when a run is continued.
 MAY_CHANGE = {
     "minibatches", "epochs", "lr", "schedule", "lr_floor", "lr_decay", "lr_decay_every",
     "lr_warmup", "clip", "report", "evaluate", "checkpoint", "pictures", "data", "threads",
-    "backend",
+    "backend", "grow_minibatches", "grow_lr",
 }  # fmt: skip
 
 
@@ -58,21 +60,54 @@ def _main(presets, argv, finish):
             base = type(presets[preset]).of(run.folder)
             experiment = _parse(base, rest, presets)
             _refuse_changes(run, base, experiment)
+            if has_begun(run.folder) and base.stages()[0] is not None:
+                _refuse_late_changes(run, base, experiment)
         ops = get_backend(experiment.backend, experiment.dtype)
         _look_for_matplotlib(experiment)
         dataset = experiment.load()
-        task = experiment.build(dataset, ops)
-        if dataset.stand_in:  # such a run cannot go on with the real pictures
-            task.training["stand-in"] = True
-        if experiment.start_from is not None and (run is None or not run.checkpoint.exists()):
-            _start_from(experiment.start_from, task)
-        # the number of processes decides how sums are rounded: a resumed run keeps it
-        experiment = dataclasses.replace(experiment, threads=task.model.threads)
-        settings = {"mindraw": __version__, **dataclasses.asdict(experiment)}
-        if run is None:
+
+        def create(experiment):
             folder = experiment.out or Path("runs") / f"{experiment.name}-{preset}"
-            run = stack.enter_context(Run.create(folder, settings, numbered=experiment.out is None))
-        return _train(experiment, settings, task, run, finish)
+            return stack.enter_context(
+                Run.create(folder, _settings(experiment), numbered=experiment.out is None)
+            )
+
+        before, own = experiment.stages()
+        begun = run is not None and has_begun(run.folder)
+        if before is not None and not begun:
+            task, before = _prepare(before, dataset, ops, run is not None and has_begun(run.before))
+            experiment = experiment.but(threads=before.threads)
+            run = run or create(experiment)
+            settings = _settings(before)
+            inner = Run.open if is_run(run.before) else partial(Run.create, config=settings)
+            with inner(run.before) as first:
+                code = _train(before, settings, task, first, None, run.folder)
+            task.model.workers.forget()
+            if code:
+                return code
+            own = own.but(threads=before.threads, start_from=str(run.before))
+        task, own = _prepare(own, dataset, ops, begun)
+        experiment = experiment.but(threads=own.threads)
+        run = run or create(experiment)
+        return _train(own, _settings(experiment), task, run, finish, run.folder)
+
+
+def _settings(experiment):
+    """Return what config.json holds of an experiment."""
+    return {"mindraw": __version__, **dataclasses.asdict(experiment)}
+
+
+def _prepare(experiment, dataset, ops, begun):
+    """Build the task; return it, and the experiment with the number of processes that it takes.
+
+    With that number sums are rounded in one way: a resumed run keeps it.
+    """
+    task = experiment.build(dataset, ops)
+    if dataset.stand_in:  # such a run cannot go on with the real pictures
+        task.training["stand-in"] = True
+    if experiment.start_from is not None and not begun:
+        _start_from(experiment.start_from, task)
+    return task, experiment.but(threads=task.model.threads)
 
 
 def _start_from(path, task):
@@ -82,8 +117,8 @@ def _start_from(path, task):
     checkpoint.restore(path, task.model.parameters)
 
 
-def _train(experiment, settings, task, run, finish):
-    """Train, draw, and tell what came out; return the exit code."""
+def _train(experiment, settings, task, run, finish, whole):
+    """Train, draw, and tell what came out; return the exit code. `whole` is what to resume."""
     optimizer = experiment.optimizer(task.model)
     plan = Plan(
         steps=experiment.steps(task.minibatches.per_epoch),
@@ -109,7 +144,7 @@ def _train(experiment, settings, task, run, finish):
     if outcome.signal is not None:
         print(
             f"stopped by {outcome.signal.name} at minibatch {outcome.step}, all saved; go on with: "
-            f"{Path(sys.executable).name} {sys.argv[0]} --resume {run.folder}"
+            f"{Path(sys.executable).name} {sys.argv[0]} --resume {whole}"
         )
         return 128 + outcome.signal
     if plan.pictures:
@@ -218,6 +253,16 @@ def _refuse_changes(run, base, experiment):
             raise MindrawError(
                 f"{run.folder} was trained with {field.name} = {old!r}, and a resumed run cannot "
                 f"change that to {new!r}: start a new run"
+            )
+
+
+def _refuse_late_changes(run, base, experiment):
+    """Refuse what only mattered to what was trained before."""
+    for name in ("minibatches", "epochs", "lr"):
+        if getattr(base, name) != getattr(experiment, name):
+            raise MindrawError(
+                f"{run.folder} has grown, and {name} was of what it grew from: give "
+                "grow_minibatches or grow_lr"
             )
 
 

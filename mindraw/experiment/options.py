@@ -246,6 +246,18 @@ class Options:
 
     # ---------------------------------------------------------------- what an experiment is
 
+    def stages(self):
+        """Return what is trained, one after the other.
+
+        Returns
+        -------
+        before : Options or None
+            Trained first, if it is there, in a folder of its own within the run's.
+        own : Options
+            What the run itself is of; it starts from the parameters of the other.
+        """
+        return None, self
+
     def load(self):
         """Return the `mindraw.data.Dataset`."""
         raise NotImplementedError

@@ -7,6 +7,7 @@
     checkpoint.h5   all that is needed to go on
     figures/        pictures
     summary.json    what came out
+    before/         a run whose parameters this one started from, where one was trained first
 """
 
 import itertools
@@ -19,6 +20,8 @@ from .history import parse, whole_lines
 
 #: What its options are called in the folder of a run.
 CONFIG = "config.json"
+#: What was trained before it, there.
+BEFORE = "before"
 #: What a run leaves behind that was killed before it wrote its config.json.
 UNBORN = {".lock", f"{CONFIG}.new"}
 
@@ -42,6 +45,7 @@ class Run:
         self.config = self.folder / CONFIG
         self.history = self.folder / "history.csv"
         self.checkpoint = self.folder / CHECKPOINT
+        self.before = self.folder / BEFORE
         self.figures = self.folder / "figures"
         self.summary = self.folder / "summary.json"
         self._lock = self._take_lock()
@@ -153,6 +157,11 @@ def find_config(folder):
 def is_run(folder):
     """Tell whether a folder is that of a run."""
     return (Path(folder) / CONFIG).is_file()
+
+
+def has_begun(folder):
+    """Tell whether a run's folder holds a checkpoint to go on from."""
+    return (Path(folder) / CHECKPOINT).exists()
 
 
 def _nth(folder, number):

@@ -128,6 +128,13 @@ def test_a_leader_that_was_killed_catches_up_and_one_ahead_is_refused(run, curve
     assert again.step == 6 and again.history == end.history
 
 
+def test_a_run_that_started_from_another_is_refused(attentive_run, tmp_path, curve, capsys):
+    attentive_run(minibatches=2)
+    more = attentive_run(minibatches=2, **{"start-from": "run", "out": "more"}).with_name("more")
+    assert curve(more) == 2
+    assert "more started from the parameters of another run" in capsys.readouterr().err
+
+
 def test_a_senseless_distance_is_refused(run, curve, capsys):
     assert curve(run, "--follow", 0) == 2
     assert "--follow is 0: it must be at least 1" in capsys.readouterr().err

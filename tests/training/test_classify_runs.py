@@ -106,6 +106,57 @@ def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monke
     assert whole.history == parts.history
 
 
+GROWING = ["--preset", "best", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
+GROWING += ["--grow-minibatches", "12", "--grow-lr", "0.001", "--bend", "0.1"]
+
+
+def test_a_model_grows_from_one_of_fewer_glimpses(tiny, capsys):
+    """It is what two commands would make of it."""
+    assert main(PRESETS, [*tiny, *GROWING, "--out", "grown"]) == 0
+    same = [*tiny, "--preset", "best", "--bend", "0.1"]
+    assert main(PRESETS, [*same, "--glimpses", "2", "--minibatches", "16", "--out", "few"]) == 0
+    more = ["--glimpses", "3", "--first-every", "2", "--minibatches", "12", "--lr", "0.001"]
+    assert main(PRESETS, [*same, *more, "--start-from", "few", "--out", "more"]) == 0
+    for one, other in (("grown/before", "few"), ("grown", "more")):
+        one, other = load(one), load(other)
+        assert one.history == other.history and one.config == other.config
+        for name, array in one.parameters.items():
+            np.testing.assert_array_equal(array, other.parameters[name])
+    assert load("grown").config["first_every"] == 2
+    told = json.loads(Path("grown/config.json").read_text())
+    assert (told["glimpses"], told["grow_from"], told["minibatches"]) == (3, 2, 16)
+    capsys.readouterr()
+    late = refused(capsys, ["--resume", "grown", "--minibatches", "20"])
+    assert "grown has grown, and minibatches was of what it grew from: give grow_minib" in late
+    assert main(PRESETS, ["--resume", "grown", "--grow-minibatches", "14"]) == 0
+    assert load("grown").step == 14 and load("grown/before").step == 16
+
+
+@pytest.mark.parametrize("dies", [[10], [20], [10, 22]], ids=str)
+def test_a_growing_run_that_dies_goes_on_where_it_was(tiny, dies, monkeypatch, capsys):
+    assert main(PRESETS, [*tiny, *GROWING, "--out", "whole"]) == 0
+    step, taken, argv = ClassifyTask.step, [], [*tiny, *GROWING, "--out", "parts"]
+
+    def dying(task, k):
+        taken.append(k)
+        if len(taken) in dies:
+            raise KeyboardInterrupt
+        return step(task, k)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClassifyTask, "step", dying)
+        for _ in dies:
+            capsys.readouterr()
+            assert main(PRESETS, argv) == 130
+            argv = ["--resume", "parts"]
+    assert main(PRESETS, argv) == 0
+    for run in ("", "/before"):
+        whole, parts = load(f"whole{run}"), load(f"parts{run}")
+        assert whole.history == parts.history
+        for name, array in whole.parameters.items():
+            np.testing.assert_array_equal(array, parts.parameters[name])
+
+
 def test_two_digits_are_told_apart_by_combination_or_sum(tiny):
     for target, classes in (("combine", 55), ("sum", 19)):
         argv = [*tiny, "--digits", "2", "--target", target, "--minibatches", "4", "--out", target]
@@ -209,6 +260,9 @@ def test_the_seed_preset_is_the_replication():
         (["--schedule", "linear"], "linear"),
         (["--dataset", "mnist", "--size", "None", "--digits", "2"], "mnist has no option 'digits'"),
         (["--T", "3"], "--T"),
+        (["--grow-from", "0"], "grow_from is 0: it must be a whole number of at least 1"),
+        (["--grow-minibatches", "0"], "grow_minibatches is 0"),
+        (["--grow-lr", "0"], "grow_lr is 0.0: it must be a positive number"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, said):
