@@ -92,16 +92,14 @@ def bytes_needed(config: Config, batch: int = BATCH) -> float:
     a parameter, its gradient and Adam's two moments are read and written, but for the gradient,
     which is written and read.
     """
-    few, more = (
-        held(replace(config, T=T), batch) for T in (1, 17)
-    )  # 16 apart, as arrays are aligned
+    ops, steps = get_backend("numpy"), (1, 17)  # 16 apart, since arrays are aligned
+    few, more = (held(build(replace(config, T=T), ops, batch, threads=1)) for T in steps)
     parameters = sum(float(np.prod(shape)) for shape in parameter_shapes(config).values())
     return 2.0 * config.T * (more - few) / 16 + 4 * 8 * parameters
 
 
-def held(config: Config, batch: int) -> int:
-    """Bytes that mindraw lays out for a training step."""
-    model = build(config, get_backend("numpy"), batch, threads=1)
+def held(model) -> int:
+    """Bytes that a model of mindraw lays out for a training step."""
     return sum(part.buffer.nbytes for part in (model.tape, *model.shards))
 
 

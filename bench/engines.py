@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.configs import build
+from bench.configs import build, held
 from mindraw.models.config import ClassifierConfig
 
 
@@ -87,8 +87,7 @@ class Mindraw(Engine):
         self.ops = get_backend("cupy" if on_gpu else "numpy")
         self.version = cupy_version() if on_gpu else numpy_version()
         self.model = build(config, self.ops, x.shape[1], 1 if on_gpu else setting.threads)
-        laid_out = (self.model.tape, *self.model.shards)
-        self.held = sum(part.buffer.nbytes for part in laid_out)
+        self.held = held(self.model)
         names = self.model.parameters.names
         self.model.parameters.load(np.concatenate([params[name].ravel() for name in names]))
         self.adam = Adam(self.model.parameters, self.ops, workers=self.model.workers)

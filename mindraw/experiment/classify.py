@@ -113,10 +113,9 @@ class Classification(Options):
         if self.grow_from is not None:
             require_whole("grow_from", self.grow_from)
         require_whole("grow_minibatches", self.grow_minibatches)
-        aims = ("span", "deviation", "gain", "grow_lr")
-        own = [f"first_{name}" for name in ("span", "deviation", "gain")]
-        firsts = [name for name in own if getattr(self, name) is not None]
-        self.require_positive(*aims, *firsts)
+        aims = ("span", "deviation", "gain")
+        firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
+        self.require_positive("grow_lr", *aims, *firsts)
         if firsts and self.first != "learned":
             raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
         self.model_config((1, 28, 28), 10)

@@ -54,13 +54,14 @@ def _main(presets, argv, finish):
     preset, resume, rest = _split(presets, argv)
     with contextlib.ExitStack() as stack:
         if resume is None:
-            run, experiment = None, _parse(presets[preset], rest, presets)
+            run, begun, experiment = None, False, _parse(presets[preset], rest, presets)
         else:
             run = stack.enter_context(Run.open(resume))
+            begun = has_begun(run.folder)
             base = type(presets[preset]).of(run.folder)
             experiment = _parse(base, rest, presets)
             _refuse_changes(run, base, experiment)
-            if has_begun(run.folder) and base.stages()[0] is not None:
+            if begun and base.stages()[0] is not None:
                 _refuse_late_changes(run, base, experiment)
         ops = get_backend(experiment.backend, experiment.dtype)
         _look_for_matplotlib(experiment)
@@ -73,7 +74,6 @@ def _main(presets, argv, finish):
             )
 
         before, own = experiment.stages()
-        begun = run is not None and has_begun(run.folder)
         if before is not None and not begun:
             task, before = _prepare(before, dataset, ops, run is not None and has_begun(run.before))
             experiment = experiment.but(threads=before.threads)

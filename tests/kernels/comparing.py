@@ -3,7 +3,7 @@
 import inspect
 
 import numpy as np
-from cases import Maker, launch
+from cases import GLIMPSE, Maker, attention, glimpse, kernel_of, launch
 
 from mindraw.kernels import reference
 
@@ -26,6 +26,13 @@ def compare(fused, name, arguments, sets, more=1, **conversion):
         tolerance = more * TOLERANCE[str(got[key].dtype)] * scale
         np.testing.assert_allclose(got[key], expected[key], rtol=0, atol=tolerance, err_msg=key)
     return got
+
+
+def compare_attention(fused, name, maker, *sizes, **conversion):
+    """Compare a kernel of `ATTENTION` or of `GLIMPSE`, whose steps are those of several others."""
+    draw, more = (glimpse, 30) if name in GLIMPSE else (attention, 1)
+    arguments, sets = draw(name, maker, *sizes)
+    return compare(fused, kernel_of(name), arguments, sets, more, **conversion)
 
 
 def compare_noise(fused, n, dtype, **conversion):

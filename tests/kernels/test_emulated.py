@@ -4,8 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse, kernel_of
-from comparing import TOLERANCE, compare, compare_noise
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, elementwise, kernel_of
+from comparing import TOLERANCE, compare, compare_attention, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig
 from mindraw.backend import Backend, get_backend
@@ -29,20 +29,10 @@ def test_elementwise(emulated, name, dtype, apart):
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", ATTENTION + GLIMPSE)
 def test_attention(emulated, name, dtype, apart):
     for seed, sizes in enumerate(GLIMPSES):
-        arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
-        compare(emulated, kernel_of(name), arguments, sets)
-
-
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", GLIMPSE)
-def test_glimpse(emulated, name, dtype, apart):
-    for seed, sizes in enumerate(GLIMPSES):
-        arguments, sets = glimpse(name, Maker(seed, dtype, apart), *sizes)
-        compare(emulated, kernel_of(name), arguments, sets, more=30)
+        compare_attention(emulated, name, Maker(seed, dtype, apart), *sizes)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

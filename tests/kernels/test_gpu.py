@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse, kernel_of
-from comparing import TOLERANCE, compare, compare_noise
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, elementwise, kernel_of
+from comparing import TOLERANCE, compare, compare_attention, compare_noise
 
 from bench.configs import build
 from mindraw import Adam, DrawConfig, get_backend
@@ -48,22 +48,11 @@ def test_elementwise(on_gpu, name, dtype, apart):
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", ATTENTION + GLIMPSE)
 def test_attention(on_gpu, name, dtype, apart):
     fused, conversion = on_gpu
     for seed, sizes in enumerate(GLIMPSES):
-        arguments, sets = attention(name, Maker(seed, dtype, apart), *sizes)
-        compare(fused, kernel_of(name), arguments, sets, **conversion)
-
-
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", GLIMPSE)
-def test_glimpse(on_gpu, name, dtype, apart):
-    fused, conversion = on_gpu
-    for seed, sizes in enumerate(GLIMPSES):
-        arguments, sets = glimpse(name, Maker(seed, dtype, apart), *sizes)
-        compare(fused, kernel_of(name), arguments, sets, more=30, **conversion)
+        compare_attention(fused, name, Maker(seed, dtype, apart), *sizes, **conversion)
 
 
 @pytest.fixture

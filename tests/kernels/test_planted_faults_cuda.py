@@ -5,8 +5,8 @@ import re
 import emulation
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, attention, elementwise, glimpse
-from comparing import compare, compare_noise
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, elementwise
+from comparing import compare, compare_attention, compare_noise
 
 from mindraw.kernels import fused
 
@@ -151,11 +151,8 @@ def compare_all(kernels, name):
         return
     if name in ELEMENTWISE:
         arguments, sets = elementwise(name, m, 140, 35)
-    elif name in ATTENTION:
-        arguments, sets = attention(name, m, 3, 8, 20, 2)
-    elif name in GLIMPSE:
-        arguments, sets = glimpse(name, m, 3, 8, 20, 2)
-        compare(kernels, name, arguments, sets, more=30)
+    elif name in ATTENTION + GLIMPSE:
+        compare_attention(kernels, name, m, 3, 8, 20, 2)
         return
     elif name == "gradient_norm":
         state = m.constant([0, 0])
