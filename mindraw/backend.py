@@ -179,9 +179,9 @@ def get_backend(name="auto", dtype="float32"):
         )
     import cupy
 
-    from .kernels import cublas, fused
+    from .kernels import fused, matmul
 
-    xp = SimpleNamespace(**vars(cupy) | {"matmul": cublas.matmul})
+    xp = SimpleNamespace(**vars(cupy) | {"matmul": matmul.matmul})
     return CupyBackend("cupy", xp, fused, dtype)
 
 

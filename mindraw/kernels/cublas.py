@@ -1,8 +1,7 @@
-"""Products of matrices whose rows lie apart, by NVIDIA's cuBLAS.
+"""NVIDIA's cuBLAS by way of ctypes, on the current stream and in a workspace of its own.
 
-CuPy's own `matmul` copies such matrices into one piece before it multiplies, and out of one piece
-afterwards; and it refuses to be recorded into a CUDA graph (CuPy's issue 6290). This is the same
-function without either, by way of ctypes.
+CuPy's own `matmul` copies matrices whose rows lie apart into one piece before it multiplies, and
+out of one piece afterwards; and it refuses to be recorded into a CUDA graph (CuPy's issue 6290).
 """
 
 import ctypes
@@ -17,6 +16,11 @@ WORKSPACE = 32 << 20
 AS_IT_IS, TRANSPOSED = 0, 1
 FLOAT32, TF32 = 0, 3
 REAL = {"f": ("cublasSgemm_v2", ctypes.c_float), "d": ("cublasDgemm_v2", ctypes.c_double)}
+
+
+def exact():
+    """Say whether products keep float32's precision: unless CUPY_TF32=1, as CuPy has it."""
+    return os.environ.get("CUPY_TF32") != "1"
 
 
 class Handle:
@@ -43,8 +47,7 @@ class Handle:
         self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
         pointer = ctypes.c_void_p(workspace.data.ptr)
         self._call("cublasSetWorkspace_v2", self._handle, pointer, ctypes.c_size_t(WORKSPACE))
-        exact = os.environ.get("CUPY_TF32") != "1"  # as CuPy has it
-        self._call("cublasSetMathMode", self._handle, FLOAT32 if exact else TF32)
+        self._call("cublasSetMathMode", self._handle, FLOAT32 if exact() else TF32)
         self._one = {char: real(1) for char, (_, real) in REAL.items()}
         self._zero = {char: real(0) for char, (_, real) in REAL.items()}
 
@@ -76,64 +79,3 @@ def current():
     import cupy
 
     return _handle(cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr)
-
-
-def matmul(a, b, *, out):
-    """out = a b.
-
-    Parameters
-    ----------
-    a : array (m, k)
-        Here and below: on the device, with rows or columns in one piece each; all in one dtype,
-        float32 or float64.
-    b : array (k, n)
-    out : array (m, n)
-        Set. With rows in one piece each, and apart from both factors.
-
-    Raises
-    ------
-    ValueError
-        If the shapes or layouts do not fit.
-    TypeError
-        If the dtypes differ.
-    """
-    (m, k), (also_k, n) = a.shape, b.shape
-    if k != also_k or out.shape != (m, n):
-        raise ValueError(f"the product of {a.shape} and {b.shape} does not fit into {out.shape}")
-    char = out.dtype.char
-    if not a.dtype == b.dtype == out.dtype or char not in REAL:
-        raise TypeError(f"a product of {a.dtype} and {b.dtype} into {out.dtype}")
-    if not (m and n and k):
-        out.fill(0)
-        return
-    turn_a, apart_a = layout(a)
-    turn_b, apart_b = layout(b)
-    turned, apart = layout(out)
-    if turned:
-        raise ValueError(f"rows that are not in one piece: {out.shape}, strides {out.strides}")
-    # what lies row by row is the transpose of what cuBLAS reads: out^T = b^T a^T
-    current().multiply(
-        char, turn_b, turn_a, n, m, k,
-        b.data.ptr, apart_b, a.data.ptr, apart_a, out.data.ptr, apart,
-    )  # fmt: skip
-
-
-def layout(matrix):
-    """Return whether a matrix lies column by column, and how far apart its rows or columns lie.
-
-    Raises
-    ------
-    ValueError
-        If neither its rows nor its columns are in one piece.
-    """
-    rows, columns = matrix.shape
-    down, across = (stride // matrix.dtype.itemsize for stride in matrix.strides)
-    if columns <= 1 or across == 1:
-        turned, apart, least = AS_IT_IS, down if rows > 1 else 0, columns
-    elif rows <= 1 or down == 1:
-        turned, apart, least = TRANSPOSED, across, rows
-    else:
-        turned, apart, least = None, 0, 0
-    if turned is None or apart < 0 or (apart == 0 and rows > 1):
-        raise ValueError(f"no rows in one piece: {matrix.shape}, strides {matrix.strides}")
-    return turned, max(apart, least, 1)

@@ -14,12 +14,22 @@ struct Onto {
     __device__ void operator()(int e, real number) const { out[e] += number; }
 };
 
+// Divides whole numbers from 0 to 4 million by m, in three instructions instead of twenty.
+struct Divider {
+    int m;
+    float inverse;
+    __device__ explicit Divider(int m) : m(m), inverse(1 / float(m)) {}
+    __device__ int quotient(int e) const { return int((float(e) + 0.5f) * inverse); }
+};
+
 // A (n, k) B (k, m). One thread for each number.
 template <class Store>
 __device__ inline void product(Store store, const real *A, const real *B, int n, int k, int m)
 {
+    const Divider divide(m);
     for (int e = THREAD; e < n * m; e += THREADS) {
-        const real *row = A + e / m * k, *column = B + e % m;
+        const int i = divide.quotient(e);
+        const real *row = A + i * k, *column = B + (e - i * m);
         real sum = 0;
         for (int j = 0; j < k; ++j) sum += row[j] * column[j * m];
         store(e, sum);
@@ -30,24 +40,31 @@ __device__ inline void product(Store store, const real *A, const real *B, int n,
 template <class Store>
 __device__ inline void product_tn(Store store, const real *A, const real *B, int n, int k, int m)
 {
+    const Divider divide(m);
     for (int e = THREAD; e < n * m; e += THREADS) {
-        const real *row = A + e / m, *column = B + e % m;
+        const int i = divide.quotient(e);
+        const real *row = A + i, *column = B + (e - i * m);
         real sum = 0;
         for (int j = 0; j < k; ++j) sum += row[j * n] * column[j * m];
         store(e, sum);
     }
 }
 
-// A B^T, with A (n, k) and B (m, k). One warp for each number, along both rows.
+// A B^T, with A (n, k) and B (m, k). Some threads of a warp for each number, along both rows.
 template <class Store>
 __device__ inline void product_nt(Store store, const real *A, const real *B, int n, int k, int m)
 {
-    for (int e = WARP; e < n * m; e += WARPS) {
-        const real *row = A + e / m * k, *column = B + e % m * k;
+    constexpr int TOGETHER = 8, AT_ONCE = 32 / TOGETHER;
+    const Divider divide(m);
+    for (int first = AT_ONCE * WARP; first < n * m; first += AT_ONCE * WARPS) {
+        const int e = first + LANE / TOGETHER, i = divide.quotient(e);
+        const real *row = A + i * k, *column = B + (e - i * m) * k;
         real sum = 0;
-        for (int j = LANE; j < k; j += 32) sum += row[j] * column[j];
-        sum = warp_sum(sum);
-        if (LANE == 0) store(e, sum);
+        if (e < n * m)
+            for (int j = LANE % TOGETHER; j < k; j += TOGETHER) sum += row[j] * column[j];
+        for (int distance = TOGETHER / 2; distance > 0; distance /= 2)
+            sum += __shfl_xor_sync(0xffffffff, sum, distance);
+        if (LANE % TOGETHER == 0 && e < n * m) store(e, sum);
     }
 }
 

@@ -335,7 +335,9 @@ def zipped(members, kind=zipfile.ZIP_DEFLATED):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", kind) as file:
         for name, content in members:
-            file.writestr(name, content)
+            info = zipfile.ZipInfo(name)  # of no time: what it makes also names a test
+            info.compress_type = kind
+            file.writestr(info, content)
     return buffer.getvalue()
 
 

@@ -1,9 +1,11 @@
 // Runs CUDA kernels on a CPU: the threads of a block are fibers, which take turns at barriers.
 // Covers what the kernels use, and reports what a GPU would let pass or hang on.
 #include <math.h>
+#include <string.h>
 #include <ucontext.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <string>
 #include <type_traits>
@@ -15,11 +17,19 @@
 #define __shared__ static
 #define __launch_bounds__(...)
 #define __threadfence()
+#define EMULATED
 
 struct dim3 {
     unsigned x, y, z;
 };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+struct float2 {
+    float x, y;
+};
+struct float4 {
+    float x, y, z, w;
+};
 
 struct Barrier {
     unsigned waiting = 0, generation = 0;
@@ -29,6 +39,7 @@ static struct {
     std::vector<ucontext_t> fibers;
     std::vector<char> alive, stacks;
     std::vector<double> exchange;
+    std::vector<std::array<unsigned, 6>> factors;
     std::vector<Barrier> warps;
     Barrier block;
     ucontext_t scheduler;
@@ -49,7 +60,7 @@ static void meet(Barrier &barrier, unsigned size)
         swapcontext(&machine.fibers[here], &machine.scheduler);
 }
 
-static void __syncthreads() { meet(machine.block, machine.threads); }
+static inline void __syncthreads() { meet(machine.block, machine.threads); }
 
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int distance)
@@ -64,18 +75,53 @@ T __shfl_xor_sync(unsigned mask, T value, int distance)
     return theirs;
 }
 
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float __uint_as_float(unsigned bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// A tensor core's d += a b, as PTX says which thread has which numbers: of factors 19 bits count.
+static inline void multiply_add(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2])
+{
+    const unsigned here = machine.here, first = here / 32 * 32, lane = here % 32;
+    if (machine.threads % 32) machine.fault = "a product of tensor cores in part of a warp";
+    Barrier &warp = machine.warps[here / 32];
+    machine.factors[here] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    meet(warp, 32);
+    for (unsigned e = 0; e < 4; ++e) {
+        const unsigned row = lane / 4 + 8 * (e / 2), column = 2 * (lane % 4) + e % 2;
+        double sum = d[e];
+        for (unsigned k = 0; k < 8; ++k) {
+            const unsigned left = machine.factors[first + row % 8 * 4 + k % 4][row / 8 + 2 * (k / 4)];
+            const unsigned right = machine.factors[first + column * 4 + k % 4][4 + k / 4];
+            sum += double(__uint_as_float(left & 0xffffe000)) * __uint_as_float(right & 0xffffe000);
+        }
+        d[e] = float(sum);
+    }
+    meet(warp, 32);
+}
+
 template <class T>
 T sinpi(T x) { return T(sin(M_PI * x)); }
 
 template <class T>
 T cospi(T x) { return T(cos(M_PI * x)); }
 
-static unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 {
     return static_cast<unsigned __int128>(a) * b >> 64;
 }
 
-static unsigned atomicInc(unsigned *count, unsigned limit)
+static inline unsigned atomicInc(unsigned *count, unsigned limit)
 {
     const unsigned old = *count;
     *count = old >= limit ? 0 : old + 1;
@@ -117,6 +163,7 @@ static void run_block(bool reverse)
     machine.stacks.resize(n * stack);
     machine.alive.assign(n, 1);
     machine.exchange.assign(n, 0);
+    machine.factors.resize(n);
     machine.warps.assign((n + 31) / 32, Barrier());
     machine.block = Barrier();
     machine.live = n;

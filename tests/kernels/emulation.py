@@ -28,9 +28,9 @@ def why_not():
     return None if shutil.which("g++") else "g++ is not installed"
 
 
-def build(folder, char, text, warnings=STRICT):
+def build(folder, char, text, warnings=STRICT, names=None):
     """Compile the kernels of a source for one dtype and return the library."""
-    names = re.findall(KERNEL, text, re.MULTILINE)
+    names = names or re.findall(KERNEL, text, re.MULTILINE)
     launchers = "".join(f"LAUNCHER({name})\n" for name in names)
     unit, library = folder / f"kernels_{char}.cpp", folder / f"kernels_{char}.so"
     unit.write_text(f'#include "{HERE / "emulate.h"}"\n{text}\n{launchers}')
@@ -65,8 +65,9 @@ class Kernel:
 
     @staticmethod
     def _box(argument):
-        if isinstance(argument, np.ndarray):
-            return "p", ctypes.c_void_p(argument.ctypes.data)
+        if hasattr(argument, "strides"):  # a NumPy array, or what says where it lies as CuPy's do
+            ours = isinstance(argument, np.ndarray)
+            return "p", ctypes.c_void_p(argument.ctypes.data if ours else argument.data.ptr)
         if type(argument) is int:
             return "i", ctypes.c_longlong(argument)
         assert type(argument) is float, f"{type(argument)} among the arguments"

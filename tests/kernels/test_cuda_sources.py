@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from emulation import KERNEL
 
-from mindraw.kernels import fused, reference
+from mindraw.kernels import fused, matmul, reference
 
 FOLDER = Path(fused.__file__).parent
 #: What no GPU of a supported CUDA is older than, and what the timings are for.
@@ -50,14 +50,14 @@ def test_every_function_has_its_kernel():
 
 def test_every_source_is_compiled():
     files = {path.name for path in FOLDER.rglob("*.cu*")}
-    assert files == set(fused.SOURCES)
+    assert files == {*fused.SOURCES, *matmul.SOURCES}
 
 
 def test_every_source_is_packed():
     setup = configparser.ConfigParser()
     setup.read(FOLDER.parents[1] / "setup.cfg")
     patterns = setup["options.package_data"]["mindraw"].split()
-    for name in fused.SOURCES:
+    for name in (*fused.SOURCES, *matmul.SOURCES):
         assert any(fnmatch.fnmatch(f"kernels/{name}", pattern) for pattern in patterns), name
 
 
@@ -66,6 +66,8 @@ def test_launches_match_the_sources():
     constants = dict(re.findall(r"^#define (\w+) (\d+)\b", text, re.MULTILINE))
     assert int(constants["NORM_THREADS"]) == fused.FLAT
     assert int(constants["MOST_PARTS"]) == fused.MOST_PARTS
+    ours = dict(re.findall(r"^constexpr int (\w+) = (\d+);", matmul.source(), re.MULTILINE))
+    assert (int(ours["COLUMNS"]), int(ours["PARTS"])) == (matmul.COLUMNS, matmul.WARPS)
     for columns, rows in (fused.ELEMENTS, fused.SUMS, *WARPS):
         assert columns * rows <= int(constants["MOST_THREADS"])
     assert all(columns == 32 for columns, _ in WARPS)
@@ -76,7 +78,8 @@ def test_nvcc_compiles_every_file(real, tmp_path):
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         pytest.skip("nvcc is not installed")
-    files = [str(FOLDER / name) for name in fused.SOURCES if name.endswith(".cu")]
+    sources = {*fused.SOURCES, *(matmul.SOURCES if real == "float" else ())}
+    files = [str(FOLDER / name) for name in sources if name.endswith(".cu")]
     options = ["-arch=sm_90", f"-Dreal={real}", "-Xptxas=-v", "-Werror=all-warnings", "--keep"]
     done = subprocess.run(
         [nvcc, *options, "-cubin", *files], cwd=tmp_path, capture_output=True, text=True
@@ -104,6 +107,11 @@ def test_double_arithmetic_is_found():
     assert double_arithmetic(ptx) == {"two"}
 
 
+def own_part(text):
+    """Leave out the header that the sources have in common."""
+    return text.partition("#endif\n")[2]
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("real", fused.REAL.values())
 def test_nvrtc_compiles_what_cupy_is_given(real, architecture):
@@ -113,7 +121,8 @@ def test_nvrtc_compiles_what_cupy_is_given(real, architecture):
         nvrtc.getVersion()
     except (ImportError, RuntimeError, OSError) as error:
         pytest.skip(f"CuPy with NVRTC is not installed: {type(error).__name__}")
-    program = nvrtc.createProgram(fused.source(), "kernels.cu", (), ())
+    text = fused.source() if real == "double" else f"{fused.source()}\n{own_part(matmul.source())}"
+    program = nvrtc.createProgram(text, "kernels.cu", (), ())
     options = (f"-Dreal={real}", "--std=c++17", f"--gpu-architecture={architecture}")
     try:
         nvrtc.compileProgram(program, options)

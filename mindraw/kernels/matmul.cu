@@ -1,0 +1,181 @@
+// Products with the columns of one minibatch, in float32, on the tensor cores.
+//
+// They are so short that what counts is how soon all of the GPU works on them. A block takes a tile
+// of the product, and each of its warps a part of the sum, so that no two threads of a block read
+// the same number: each goes from memory to the registers of the one thread that multiplies it.
+//
+// Tensor cores multiply numbers of 11 significant bits (TF32). A float32 is, to 22 bits, the sum of
+// two such numbers, and a product of two float32 is three products of those parts, added up in
+// float32: what is left out is of the order of float32's own rounding.
+#include "common.cuh"
+
+constexpr int COLUMNS = 32;  // of a tile
+constexpr int PARTS = 8;     // of the sum: warps of a block
+constexpr int CHUNK = 16;    // terms of the sum that a warp takes at a time: 4 for each thread
+
+#ifndef EMULATED
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+// d += a b for a tile of 16 x 8, 8 terms: each thread has some numbers of each (PTX ISA, mma.m16n8k8).
+__device__ inline void multiply_add(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2])
+{
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#else  // no GPU so old is given these kernels
+__device__ inline void multiply_add(float (&)[4], const unsigned (&)[4], const unsigned (&)[2]) {}
+#endif
+#endif
+
+// A number as two of TF32: the upper 19 of 32 bits count, and both are rounded to the nearest.
+__device__ inline void split(unsigned &high, unsigned &low, float number)
+{
+    high = (__float_as_uint(number) + 0x1000u) & 0xffffe000u;
+    low = __float_as_uint(number - __uint_as_float(high)) + 0x1000u;
+}
+
+// n numbers that lie side by side, `most` at a time; 0 for those that are not `there`, of which the
+// first is number 0 or a multiple of `most`.
+template <int n, int most>
+__device__ inline void load(float *to, const float *from, int there)
+{
+    constexpr int width = most < n ? most : n;
+#pragma unroll
+    for (int i = 0; i < n; i += width) {
+        float4 some = {0, 0, 0, 0};
+        if (i < there) {
+            if (width == 4) some = *reinterpret_cast<const float4 *>(from);
+            if (width == 2) {
+                const float2 two = *reinterpret_cast<const float2 *>(from + i);
+                some.x = two.x;
+                some.y = two.y;
+            }
+            if (width == 1) some.x = from[i];
+        }
+        to[i] = some.x;
+        if (width >= 2) to[i + 1] = some.y;
+        if (width == 4) {
+            to[i + 2] = some.z;
+            to[i + 3] = some.w;
+        }
+    }
+}
+
+// One thread's numbers of a chunk. With lane = 4 g + t it has the terms 4 t to 4 t + 3, of S rows of A
+// and of the columns 4 g to 4 g + 3 of B. A's rows are g, g + 8, ..., or where A is turned those from
+// S g on: each what lies side by side.
+template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
+struct Chunk {
+    float a[4 * S], b[16];  // a: [S][4], or turned [4][S]
+
+    __device__ inline void fetch(const float *A, int A_row, const float *B, int B_row, int m, int n,
+                                 int k, int M, int N, int K)
+    {
+        const int g = LANE / 4, first = k + 4 * (LANE % 4);
+        if (TURNED) {
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+                load<S, A_WIDTH>(a + S * i, A + integer(first + i) * A_row + m + S * g,
+                        first + i < K ? M - m - S * g : 0);
+        } else {
+#pragma unroll
+            for (int s = 0; s < S; ++s)
+                load<4, A_WIDTH>(a + 4 * s, A + integer(m + g + 8 * s) * A_row + first,
+                        m + g + 8 * s < M ? K - first : 0);
+        }
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            load<4, B_WIDTH>(b + 4 * i, B + integer(first + i) * B_row + n + 4 * g,
+                    first + i < K ? N - n - 4 * g : 0);
+    }
+
+    __device__ inline float from_a(int s, int i) const { return TURNED ? a[S * i + s] : a[4 * s + i]; }
+};
+
+// sum += a b, and small += what the lower parts add. Terms 4 t + 2 q and 4 t + 2 q + 1 are what an
+// instruction calls t and t + 4, column 4 g + j is g of its tile j.
+template <int S, class C>
+__device__ inline void multiply(float (&sum)[S / 2][4][4], float (&small)[S / 2][4][4],
+                                const C &chunk, bool exact)
+{
+#pragma unroll
+    for (int q = 0; q < 2; ++q) {
+        unsigned a_high[S / 2][4], a_low[S / 2][4];
+#pragma unroll
+        for (int i = 0; i < S / 2; ++i)
+#pragma unroll
+            for (int part = 0; part < 4; ++part)
+                split(a_high[i][part], a_low[i][part],
+                      chunk.from_a(2 * i + part % 2, 2 * q + part / 2));
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            unsigned b_high[2], b_low[2];
+#pragma unroll
+            for (int part = 0; part < 2; ++part)
+                split(b_high[part], b_low[part], chunk.b[4 * (2 * q + part) + j]);
+#pragma unroll
+            for (int i = 0; i < S / 2; ++i) {
+                multiply_add(sum[i][j], a_high[i], b_high);
+                if (exact) {
+                    multiply_add(small[i][j], a_low[i], b_high);
+                    multiply_add(small[i][j], a_high[i], b_low);
+                }
+            }
+        }
+    }
+}
+
+// C = A B, or A^T B, a tile of 8 S rows for each block.
+template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
+__device__ inline void matmul(float *C, int C_row, const float *A, int A_row, const float *B,
+                              int B_row, int M, int N, int K, bool exact)
+{
+    __shared__ float parts[PARTS][8 * S][COLUMNS + 4];  // 4 more: rows begin in different banks
+    const int m = int(blockIdx.y) * 8 * S, n = int(blockIdx.x) * COLUMNS;
+    const int g = LANE / 4, t = LANE % 4;
+    float sum[S / 2][4][4] = {}, small[S / 2][4][4] = {};
+    Chunk<S, TURNED, A_WIDTH, B_WIDTH> chunk, next;
+    chunk.fetch(A, A_row, B, B_row, m, n, CHUNK * WARP, M, N, K);
+    for (int k = CHUNK * WARP; k < K; k += CHUNK * PARTS) {
+        next.fetch(A, A_row, B, B_row, m, n, k + CHUNK * PARTS, M, N, K);
+        multiply<S>(sum, small, chunk, exact);
+        chunk = next;
+    }
+#pragma unroll
+    for (int i = 0; i < S / 2; ++i)
+#pragma unroll
+        for (int part = 0; part < 4; ++part) {
+            const int s = 2 * i + part / 2, row = TURNED ? S * g + s : g + 8 * s;
+#pragma unroll
+            for (int j = 0; j < 4; ++j)
+                parts[WARP][row][4 * (2 * t + part % 2) + j] = sum[i][j][part] + small[i][j][part];
+        }
+    __syncthreads();
+    for (int e = THREAD; e < 8 * S * COLUMNS; e += THREADS) {
+        const int row = e / COLUMNS, column = e % COLUMNS;
+        float total = 0;
+#pragma unroll
+        for (int warp = 0; warp < PARTS; ++warp) total += parts[warp][row][column];
+        if (m + row < M && n + column < N) C[integer(m + row) * C_row + n + column] = total;
+    }
+}
+
+#define MATMUL(name, S, TURNED, A_WIDTH, B_WIDTH)                                                 \
+    KERNEL __launch_bounds__(32 * PARTS) name(                                                    \
+        float *C, integer C_row, const float *__restrict__ A, integer A_row,                      \
+        const float *__restrict__ B, integer B_row, integer M, integer N, integer K,              \
+        integer exact)                                                                            \
+    {                                                                                             \
+        matmul<S, TURNED, A_WIDTH, B_WIDTH>(C, int(C_row), A, int(A_row), B, int(B_row), int(M),  \
+                                            int(N), int(K), exact != 0);                          \
+    }
+#define WIDTHS(name, S, TURNED)              \
+    MATMUL(name##_width_4, S, TURNED, 4, 4)  \
+    MATMUL(name##_width_2, S, TURNED, 2, 4)  \
+    MATMUL(name##_width_1, S, TURNED, 1, 1)
+
+WIDTHS(matmul_rows_32, 4, false)
+WIDTHS(matmul_rows_16, 2, false)
+WIDTHS(matmul_rows_32_turned, 4, true)
+WIDTHS(matmul_rows_16_turned, 2, true)

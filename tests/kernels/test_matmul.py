@@ -1,0 +1,266 @@
+"""Products on the CPU: of cuBLAS the same calls, into a library that stands in for it, and the
+kernel for short ones under the emulation of CUDA."""
+
+import ctypes
+import re
+import subprocess
+from types import SimpleNamespace
+
+import emulation
+import numpy as np
+import pytest
+
+from mindraw.errors import MindrawError
+from mindraw.kernels import cublas, matmul
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    reason = emulation.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    file = tmp_path_factory.mktemp("cublas") / "libcublas.so"
+    source = str(emulation.HERE / "emulate_cublas.cpp")
+    options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["g++", *options, source, "-o", str(file)], check=True)
+    return ctypes.CDLL(str(file))
+
+
+class OnDevice:
+    """A NumPy array that says where it lies as CuPy's do."""
+
+    def __init__(self, array):
+        self.fill = array.fill
+        self.shape, self.strides, self.dtype = array.shape, array.strides, array.dtype
+        self.data = SimpleNamespace(ptr=array.ctypes.data)
+
+
+WORKSPACE = SimpleNamespace(data=SimpleNamespace(ptr=1 << 12))
+
+
+@pytest.fixture
+def handle(library, monkeypatch):
+    handle = cublas.Handle(library, 5, WORKSPACE)
+    monkeypatch.setattr(cublas, "current", lambda: handle)
+    monkeypatch.setattr(matmul, "tensor_cores", lambda: False)
+    return handle
+
+
+#: Every kernel for short products, as the macros of the source name them.
+KERNELS = [
+    f"{name}_width_{width}"
+    for name in re.findall(r"^WIDTHS\((\w+)", matmul.source(), re.MULTILINE)
+    for width in (4, 2, 1)
+]
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory):
+    reason = emulation.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+
+    def build(source):
+        return emulation.build(tmp_path_factory.mktemp("matmul"), "f", source, names=KERNELS)
+
+    return build
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Take kernels from a library of the emulation, one order of threads after the other."""
+    names = []
+
+    def use(library):
+        def kernel(name):
+            names.append(name)
+            return emulation.Kernel(library, name, len(names) % 2 == 0)
+
+        monkeypatch.setattr(matmul, "_kernel", kernel)
+        monkeypatch.setattr(matmul, "tensor_cores", lambda: True)
+        return names
+
+    return use
+
+
+LAYOUTS = {
+    "in one piece": lambda rng, rows, columns: rng.standard_normal((rows, columns)),
+    "rows apart": lambda rng, rows, columns: rng.standard_normal((rows, columns + 3))[:, 2:-1],
+    "turned": lambda rng, rows, columns: rng.standard_normal((columns, rows)).T,
+    "turned, columns apart": lambda rng, rows, columns: (
+        rng.standard_normal((columns, rows + 4))[:, 1:-3].T
+    ),
+}
+
+
+@pytest.mark.parametrize("second", LAYOUTS)
+@pytest.mark.parametrize("first", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "m, k, n", [(5, 7, 3), (1, 4, 6), (4, 1, 6), (4, 6, 1), (1, 1, 1), (3, 0, 2), (0, 3, 2)]
+)
+def test_products(handle, m, k, n, dtype, first, second):
+    rng = np.random.default_rng(1)
+
+    def laid_out(make, rows, columns):  # as it lies, in the dtype
+        base = make(rng, rows, columns)
+        whole = base if base.base is None else base.base
+        cast = whole.astype(dtype)
+        strides = [stride // 8 * cast.itemsize for stride in base.strides]
+        offset = (base.ctypes.data - whole.ctypes.data) // 8 * cast.itemsize
+        return np.ndarray(base.shape, dtype, cast, offset, strides)
+
+    a, b = laid_out(LAYOUTS[first], m, k), laid_out(LAYOUTS[second], k, n)
+    around = np.full((m + 2, n + 5), np.nan, dtype)
+    out = around[1:-1, 2:-3]
+    matmul.matmul(OnDevice(a), OnDevice(b), out=OnDevice(out))
+    np.testing.assert_allclose(out, a @ b, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-5)
+    assert np.isnan(around).sum() == around.size - out.size
+
+
+def test_what_does_not_fit_is_refused(handle):
+    a, b, out = (np.zeros(shape, np.float32) for shape in ((2, 3), (3, 4), (2, 4)))
+    spread = np.zeros((4, 8), np.float32)[::2, ::2]
+
+    def refuse(error, said, *arrays):
+        one, other, to = map(OnDevice, arrays)
+        with pytest.raises(error, match=said):
+            matmul.matmul(one, other, out=to)
+
+    refuse(ValueError, "does not fit", a, b.T, out)
+    refuse(ValueError, "does not fit", a, b, out[:, :3])
+    refuse(TypeError, "float64", a.astype(np.float64), b, out)
+    refuse(TypeError, "int32", *(array.astype(np.int32) for array in (a, b, out)))
+    refuse(ValueError, "in one piece", spread, np.zeros((4, 4), np.float32), spread)
+    refuse(ValueError, "in one piece", a, b, np.zeros((4, 2), np.float32).T)
+    refuse(ValueError, "in one piece", np.broadcast_to(a[:1], (2, 3)), b, out)
+
+
+def test_a_status_is_an_error(library):
+    broken = SimpleNamespace(data=SimpleNamespace(ptr=3))
+    with pytest.raises(MindrawError, match="cublasSetWorkspace_v2 failed with the status 7"):
+        cublas.Handle(library, 0, broken)
+
+
+@pytest.mark.parametrize("value, mode", [("1", cublas.TF32), ("0", cublas.FLOAT32)])
+def test_tf32_is_used_where_cupy_uses_it(library, monkeypatch, value, mode):
+    monkeypatch.setenv("CUPY_TF32", value)
+    found = {}
+
+    class Watched:
+        def __getattr__(self, name):
+            def call(*arguments):
+                found[name] = arguments
+                return getattr(library, name)(*arguments)
+
+            return call
+
+    cublas.Handle(Watched(), 9, WORKSPACE)
+    assert found["cublasSetMathMode"][1] == mode
+    assert found["cublasSetStream_v2"][1].value == 9
+    assert list(found).index("cublasSetStream_v2") < list(found).index("cublasSetWorkspace_v2")
+
+
+def aligned(rng, rows, columns, offset):
+    """Return random float32 numbers that begin `offset` numbers behind a multiple of 64 bytes."""
+    base = np.zeros(rows * columns + 32, np.float32)
+    start = -base.ctypes.data // 4 % 16 + offset
+    array = base[start : start + rows * columns].reshape(rows, columns)
+    array[:] = rng.standard_normal((rows, columns))
+    return array
+
+
+def worst_error(m, k, n, turned, offset, seed=0):
+    """Multiply, and return the largest error, in parts of the sum of the products' sizes."""
+    rng = np.random.default_rng(seed)
+    a = aligned(rng, k, m, offset).T if turned else aligned(rng, m, k, offset)
+    b = aligned(rng, k, n, 0)
+    around = np.full((m + 2, n + 4), np.nan, np.float32)
+    out = around[1:-1, 2:-2]
+    matmul.matmul(OnDevice(a), OnDevice(b), out=OnDevice(out))
+    exact, sizes = np.float64(a) @ np.float64(b), np.abs(np.float64(a)) @ np.abs(np.float64(b))
+    assert np.isnan(around).sum() == around.size - out.size or np.isnan(out).any()
+    return np.nan_to_num(np.abs(out - exact), nan=np.inf).max() / sizes.max()
+
+
+SHORT = [(64, 48, 100), (35, 40, 100), (33, 30, 36), (17, 1, 5), (40, 264, 33), (1, 300, 1)]
+
+
+def all_products():
+    """Yield the errors of products that take every kernel."""
+    for enough in (1, 100):
+        matmul.ENOUGH, before = enough, matmul.ENOUGH
+        try:
+            for sizes in SHORT:
+                for turned in (False, True):
+                    for offset in (0, 2, 1):
+                        yield worst_error(*sizes, turned, offset)
+        finally:
+            matmul.ENOUGH = before
+
+
+def test_short_products(short, launched):
+    names = launched(short(matmul.source()))
+    assert max(all_products()) < 4e-7  # NumPy's own float32: 3e-7
+    assert set(names) == set(KERNELS)
+
+
+def test_short_products_in_tf32(short, launched, monkeypatch):
+    launched(short(matmul.source()))
+    monkeypatch.setenv("CUPY_TF32", "1")
+    assert 1e-6 < worst_error(64, 512, 32, False, 0) < 1e-3
+    monkeypatch.setenv("CUPY_TF32", "0")
+    assert worst_error(64, 512, 32, False, 0) < 1e-6
+
+
+def test_which_products_are_short(handle, launched, monkeypatch):
+    names = launched(None)
+    monkeypatch.setattr(matmul, "_kernel", lambda name: lambda *launch: names.append(name))
+    called = []
+    monkeypatch.setattr(handle, "multiply", lambda *arguments: called.append(arguments))
+
+    def which(m, k, n, turned=False, dtype=np.float32):
+        names.clear()
+        called.clear()
+        a, b = (
+            np.zeros((m, k), dtype),
+            np.zeros((n, k), dtype).T if turned else np.zeros((k, n), dtype),
+        )
+        matmul.matmul(OnDevice(a), OnDevice(b), out=OnDevice(np.zeros((m, n), dtype)))
+        assert len(names) + len(called) == 1
+        return names[0] if names else "cuBLAS"
+
+    assert which(1024, 520, 100) == "matmul_rows_32_width_4"
+    assert which(200, 256, 100) == "matmul_rows_16_width_4"
+    assert which(1024, 562, 100) == "matmul_rows_32_width_2"
+    assert which(1024, 563, 100) == "matmul_rows_32_width_1"
+    assert which(1024, 520, 99) == "matmul_rows_32_width_1"
+    assert which(1024, 520, 100, dtype=np.float64) == "cuBLAS"
+    assert which(1024, 6400, 520, turned=True) == "cuBLAS"  # a weight's gradient
+    assert which(3200, 2464, 100) == "cuBLAS"  # as much work as cuBLAS is made for
+
+
+FAULTS = [
+    ("+ 0x1000u) & 0xffffe000u", ") & 0xfffe0000u"),
+    ("multiply_add(small[i][j], a_low[i], b_high);", ""),
+    ("multiply_add(small[i][j], a_high[i], b_low);", ""),
+    ("first + i < K ? N", "first + i < K + 4 ? N"),
+    ("k + CHUNK * PARTS, M", "k + CHUNK, M"),
+    ("__syncthreads();\n    for (int e", "for (int e"),
+    ("warp < PARTS", "warp < PARTS - 1"),
+    ("n + column < N)", "n + column <= N)"),
+    ("2 * i + part % 2, 2 * q", "2 * i + part / 2, 2 * q"),
+    ("4 * (2 * t + part % 2) + j", "2 * (4 * t + part % 2) + j"),
+]
+
+
+@pytest.mark.parametrize("there, planted", FAULTS)
+def test_planted_faults_are_found(short, launched, there, planted):
+    source = matmul.source()
+    assert source.count(there) == 1, source.count(there)
+    launched(short(source.replace(there, planted)))
+    try:
+        worst = max(all_products())
+    except AssertionError:  # a thread wrote beside the product, or waits for ever
+        return
+    assert worst > 4e-7
