@@ -288,8 +288,8 @@ def prepare_environment(setting: Setting) -> None:
     os.environ["JAX_PLATFORMS"] = "cuda" if on_gpu else "cpu"
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # the engines share the GPU
     os.environ["CUPY_TF32"] = str(int(setting.tf32))
-    # no pool of compiling processes that lives on beside the timings
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    # on a CPU no pool of compiling processes that lives on beside the timings
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "4" if on_gpu else "1"
 
 
 def available_cores() -> int:

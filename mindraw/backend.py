@@ -39,9 +39,13 @@ class Backend:
     ----------
     turns_weights : bool
         Whether W^T y is faster with a transposed copy of W, made once for many products.
+    short : module or None
+        Short products and what follows them in one launch, where there is such a thing:
+        `mindraw.kernels.matmul`.
     """
 
     turns_weights = True
+    short = None
 
     def __init__(self, name, xp, kernels, dtype):
         self.name = name
@@ -182,7 +186,9 @@ def get_backend(name="auto", dtype="float32"):
     from .kernels import fused, matmul
 
     xp = SimpleNamespace(**vars(cupy) | {"matmul": matmul.matmul})
-    return CupyBackend("cupy", xp, fused, dtype)
+    backend = CupyBackend("cupy", xp, fused, dtype)
+    backend.short = matmul
+    return backend
 
 
 def why_no_cupy():

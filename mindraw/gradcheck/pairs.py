@@ -110,8 +110,10 @@ def lstm_forward(ops, **inputs):
 def lstm_backward(ops, douts, u, W, constant, cell_prev):
     _, cell, gates = run_lstm(ops, u, W, constant, cell_prev)
     du, dgates, dW = unset(ops, *u.shape), unset(ops, *gates.shape), unset(ops, *W.shape)
-    dcell = douts["cell"]
-    lstm.backward(ops, dgates, dcell, gates, *in_three(ops, douts["h"]), cell, cell_prev)
+    dcell, room = douts["cell"], unset(ops, *cell.shape)
+    dy, *others = in_three(ops, douts["h"])
+    W_y = ops.asarray(np.eye(len(cell)))
+    lstm.backward(ops, dgates, dcell, gates, room, *others, cell, cell_prev, dy, W_y)
     linear.backward(ops, du, dgates, W)
     linear.weight_gradient(ops, dW, dgates, u)
     dconstant = at_constant(ops, dgates, constant)
@@ -201,7 +203,7 @@ def write_forward(ops, canvas, h, W, b):
 def write_backward(ops, douts, canvas, h, W, b):
     dcanvas = douts["canvas"]
     dh, dW, db = unset(ops, *h.shape), unset(ops, *W.shape), unset(ops, *b.shape)
-    write.backward(ops, dh, dcanvas, W)
+    linear.backward(ops, dh, dcanvas, W)
     linear.weight_gradient(ops, dW, dcanvas, h)
     linear.bias_gradient(ops, db, dcanvas)
     return {"canvas": dcanvas, "h": dh, "W": dW, "b": db}

@@ -12,10 +12,12 @@ import importlib.resources
 import re
 
 from ..errors import MindrawError
+from .arguments import dense, patches, rows
 
 SOURCES = (
     "common.cuh",
     "noise.cu",
+    "lstm.cuh",
     "lstm.cu",
     "gaussian.cu",
     "canvas.cu",
@@ -96,48 +98,6 @@ def _sums(name, n, B, *arguments):
     _launch(name, (_blocks(B, columns),), (columns, rows), *arguments, n, B)
 
 
-def _rows(*arrays):
-    """Return each array and, behind it, the distance of its rows; leading axes count as one.
-
-    Columns lie side by side, which is checked here and only here.
-    """
-    arguments = []
-    for array in arrays:
-        if array.shape[-1] > 1 and array.strides[-1] != array.itemsize and array.size:
-            raise ValueError(f"no contiguous columns: {array.shape}, strides {array.strides}")
-        arguments += (array, _stride(array, array.shape[:-1], array.strides))
-    return arguments
-
-
-def _patches(*arrays):
-    """Return each array (B, N, K) and the distances of its examples and of its N K numbers."""
-    arguments = []
-    for array in arrays:
-        distance = _stride(array, array.shape[1:], array.strides[1:])
-        arguments += (array, array.strides[0] // array.itemsize, distance)
-    return arguments
-
-
-def _stride(array, shape, strides):
-    """Return the distance of neighbours, in elements, along axes that lie like one."""
-    distance, following = 0, 0
-    for n, stride in zip(reversed(shape), reversed(strides[: len(shape)]), strict=True):
-        if n == 1:
-            continue
-        if following and stride != following and array.size:
-            raise ValueError(f"more than one stride: {array.shape}, strides {array.strides}")
-        distance, following = distance or stride, n * stride
-    return distance // array.itemsize
-
-
-def _dense(*arrays):
-    """Return the arrays, which must be contiguous."""
-    for array in arrays:
-        if not array.flags.c_contiguous:
-            raise ValueError(f"not contiguous: {array.shape}, strides {array.strides}")
-    return arrays
-
-
 def _size(array):
     """Count the rows, over all leading axes, and the columns."""
     columns = array.shape[-1]
@@ -146,24 +106,24 @@ def _size(array):
 
 def standard_normal(eps, key0, key1, number):
     blocks = _blocks(eps.nbytes, NOISE * FLAT)
-    _launch("standard_normal", (blocks,), (FLAT,), *_dense(eps), key0, key1, number, eps.size)
+    _launch("standard_normal", (blocks,), (FLAT,), *dense(eps), key0, key1, number, eps.size)
 
 
 def sigmoid(y, x):
-    _elements("sigmoid", *_size(y), *_rows(y, x))
+    _elements("sigmoid", *_size(y), *rows(y, x))
 
 
 def lstm_forward(h, cell, gates, constant, cell_prev):
     n, B = cell.shape
     _elements(
         "lstm_forward", n, B,
-        *_rows(h, cell, gates, constant), int(constant.shape[1] > 1), *_rows(cell_prev),
+        *rows(h, cell, gates, constant), int(constant.shape[1] > 1), *rows(cell_prev),
     )  # fmt: skip
 
 
 def lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
     u, v = (dh if more is None else more for more in (dh_u, dh_v))  # a place for what is not there
-    arrays = _rows(dgates, dcell, gates, dh, u, v, cell, cell_prev)
+    arrays = rows(dgates, dcell, gates, dh, u, v, cell, cell_prev)
     there = (int(dh_u is not None), int(dh_v is not None))
     _elements("lstm_backward", *dcell.shape, *arrays, *there)
 
@@ -171,59 +131,59 @@ def lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
 def gaussian_forward(z, latent, q, bias, eps):
     _sums(
         "gaussian_forward", *z.shape,
-        *_rows(z), *_dense(latent), *_rows(q), *_dense(bias), *_rows(eps),
+        *rows(z), *dense(latent), *rows(q), *dense(bias), *rows(eps),
     )  # fmt: skip
 
 
 def gaussian_backward(dq, dz, q, z, scale):
-    _elements("gaussian_backward", *z.shape, *_rows(dq, dz, q, z), float(scale))
+    _elements("gaussian_backward", *z.shape, *rows(dq, dz, q, z), float(scale))
 
 
 def error_image_forward(x_hat, x, canvas):
-    _elements("error_image_forward", *_size(x_hat), *_rows(x_hat, x, canvas))
+    _elements("error_image_forward", *_size(x_hat), *rows(x_hat, x, canvas))
 
 
 def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
-    arrays = _rows(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
+    arrays = rows(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
     _elements("error_image_backward", *_size(x), *arrays)
 
 
 def add_with_bias(y, x, b):
-    _elements("add_with_bias", *y.shape, *_rows(y, x), *_dense(b))
+    _elements("add_with_bias", *y.shape, *rows(y, x), *dense(b))
 
 
 def bernoulli_forward(loss, work, logits, x):
-    _sums("bernoulli_forward", *logits.shape, *_dense(loss), *_rows(logits, x))
+    _sums("bernoulli_forward", *logits.shape, *dense(loss), *rows(logits, x))
 
 
 def bernoulli_backward(dlogits, logits, x, scale):
-    _elements("bernoulli_backward", *logits.shape, *_rows(dlogits, logits, x), float(scale))
+    _elements("bernoulli_backward", *logits.shape, *rows(dlogits, logits, x), float(scale))
 
 
 def softmax_forward(loss, wrong, p, logits, target):
     _, B = logits.shape
-    arrays = (*_dense(loss, wrong), *_rows(p, logits, target))
+    arrays = (*dense(loss, wrong), *rows(p, logits, target))
     _launch("softmax_forward", (_blocks(B, FLAT),), (FLAT,), *arrays, *logits.shape)
 
 
 def softmax_backward(dlogits, p, target, scale):
-    _elements("softmax_backward", *p.shape, *_rows(dlogits, p, target), float(scale))
+    _elements("softmax_backward", *p.shape, *rows(dlogits, p, target), float(scale))
 
 
 def row_sums(sums, a):
     n, B = a.shape
-    arrays = (*_dense(sums), *_rows(a))
+    arrays = (*dense(sums), *rows(a))
     _launch("row_sums", (_blocks(n, FILTERS[1]),), FILTERS, *arrays, n, B)
 
 
 def step_sums(sums, a):
     n, B = sums.shape
-    _elements("step_sums", n, B, *_rows(sums, a), a.shape[1] // B if B else 0)
+    _elements("step_sums", n, B, *rows(sums, a), a.shape[1] // B if B else 0)
 
 
 def gradient_norm(state, gradient, count):
     blocks = min(max(_blocks(gradient.size, FLAT), 1), MOST_PARTS)
-    arrays = _dense(state, gradient)
+    arrays = dense(state, gradient)
     _launch("gradient_norm", (blocks,), (FLAT,), *arrays, int(count), gradient.size)
 
 
@@ -231,7 +191,7 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
     rate = lr / (1 - beta1**count)
     root = (1 - beta2**count) ** -0.5
     _launch(
-        "adam", (_blocks(theta.size, FLAT),), (FLAT,), *_dense(theta, m, v, gradient, state),
+        "adam", (_blocks(theta.size, FLAT),), (FLAT,), *dense(theta, m, v, gradient, state),
         float(clip), float(rate), float(root), float(beta1), float(beta2), float(eps), theta.size,
     )  # fmt: skip
 
@@ -240,7 +200,7 @@ def place_forward(mu, a, p, bias, centre, stride, offsets):
     _, B, N = mu.shape
     _elements(
         "place_forward", B, N,
-        *_dense(mu), *_rows(a, p), *_dense(bias, centre), float(stride), *_dense(offsets),
+        *dense(mu), *rows(a, p), *dense(bias, centre), float(stride), *dense(offsets),
     )  # fmt: skip
 
 
@@ -249,45 +209,45 @@ def place_backward(dp, dmu, dlog_s2, dlog_gamma, a, centre, offsets):
     columns, _ = ELEMENTS
     _launch(
         "place_backward", (1, _blocks(B, columns)), (columns, 1),
-        *_rows(dp), *_dense(dmu, dlog_s2, dlog_gamma), *_rows(a), *_dense(centre, offsets), B, N,
+        *rows(dp), *dense(dmu, dlog_s2, dlog_gamma), *rows(a), *dense(centre, offsets), B, N,
     )  # fmt: skip
 
 
 def filterbank_forward(F, e, mu, s2, pixels):
     axes, B, N, A = F.shape
     grid = (_blocks(axes * B * N, FILTERS[1]) if A else 0,)
-    _launch("filterbank_forward", grid, FILTERS, *_dense(F, e, mu, s2, pixels), axes, B, N, A)
+    _launch("filterbank_forward", grid, FILTERS, *dense(F, e, mu, s2, pixels), axes, B, N, A)
 
 
 def filterbank_backward(dmu, dlog_s2, dF, F, e, s2, pixels):
     axes, B, N, A = F.shape
-    arrays = _dense(dmu, dlog_s2, dF, F, e, s2, pixels)
+    arrays = dense(dmu, dlog_s2, dF, F, e, s2, pixels)
     _launch("filterbank_backward", (axes * B,), FILTERS, *arrays, B, N, A)
 
 
 def intensity_forward(r, patch, gamma):
     B, N, K = patch.shape
-    _elements("intensity_forward", N * K, B, *_patches(r, patch), *_dense(gamma))
+    _elements("intensity_forward", N * K, B, *patches(r, patch), *dense(gamma))
 
 
 def intensity_backward(dpatch, dlog_gamma, dr, r, gamma):
     B, N, K = dpatch.shape
     _sums(
         "intensity_backward", N * K, B,
-        *_patches(dpatch), *_dense(dlog_gamma), *_patches(dr, r), *_dense(gamma),
+        *patches(dpatch), *dense(dlog_gamma), *patches(dr, r), *dense(gamma),
     )  # fmt: skip
 
 
 def stroke_forward(patch, w, bias, gamma):
     B, N, K = patch.shape
-    _elements("stroke_forward", N * K, B, *_patches(patch, w), *_dense(bias, gamma))
+    _elements("stroke_forward", N * K, B, *patches(patch, w), *dense(bias, gamma))
 
 
 def stroke_backward(dw, dlog_gamma, dpatch, patch, gamma):
     B, N, K = patch.shape
     _sums(
         "stroke_backward", N * K, B,
-        *_patches(dw), *_dense(dlog_gamma), *_patches(dpatch, patch), *_dense(gamma),
+        *patches(dw), *dense(dlog_gamma), *patches(dpatch, patch), *dense(gamma),
     )  # fmt: skip
 
 
@@ -317,17 +277,17 @@ def _products(name, image, Fy, Fx, *arrays, more=()):
     """Launch one block for each example; the sizes follow from an image and its filters."""
     (B, N, H), W = Fy.shape, Fx.shape[2]
     C = image.shape[1] // H if H else 0
-    _launch(name, (B,), PRODUCTS, *_dense(*arrays), *more, H, C, W, N)
+    _launch(name, (B,), PRODUCTS, *dense(*arrays), *more, H, C, W, N)
 
 
 def attentive_read_forward(r, x_hat, bank, bias, grid, x, canvas):
     alone = canvas is None  # and what stands for it is not touched
     _glimpse(
         "attentive_read_forward", x, grid,
-        *_patches(r), *_dense(x if alone else x_hat),
-        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half), *_rows(bank.p),
-        *_dense(bias, grid.centre), float(grid.stride),
-        *_dense(grid.offsets, grid.columns, grid.rows, x, x if alone else canvas),
+        *patches(r), *dense(x if alone else x_hat),
+        *rows(bank.a), *_filters(bank, "F", "e"), *dense(bank.half), *rows(bank.p),
+        *dense(bias, grid.centre), float(grid.stride),
+        *dense(grid.offsets, grid.columns, grid.rows, x, x if alone else canvas),
         1 if alone else 2,
     )  # fmt: skip
 
@@ -336,37 +296,37 @@ def attentive_read_backward(dp, dcanvas_prev, work, dr, dcanvas, bank, grid, r, 
     alone = x_hat is None
     _glimpse(
         "attentive_read_backward", x, grid,
-        *_rows(dp), *_dense(bank.dhalf if alone else dcanvas_prev), *_patches(dr),
-        *_dense(x if alone else dcanvas),
-        *_filters(bank, "dF"), *_dense(bank.dhalf, bank.dpatch),
-        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half),
-        *_dense(grid.centre, grid.offsets, grid.columns, grid.rows),
-        *_patches(r), *_dense(x if alone else x_hat, x), 1 if alone else 2,
+        *rows(dp), *dense(bank.dhalf if alone else dcanvas_prev), *patches(dr),
+        *dense(x if alone else dcanvas),
+        *_filters(bank, "dF"), *dense(bank.dhalf, bank.dpatch),
+        *rows(bank.a), *_filters(bank, "F", "e"), *dense(bank.half),
+        *dense(grid.centre, grid.offsets, grid.columns, grid.rows),
+        *patches(r), *dense(x if alone else x_hat, x), 1 if alone else 2,
     )  # fmt: skip
 
 
 def attentive_write_forward(canvas, work, bank, w, bias_w, bias, grid):
     _glimpse(
         "attentive_write_forward", canvas, grid,
-        *_dense(canvas), *_rows(bank.a), *_filters(bank, "F", "e"),
-        *_dense(bank.half, bank.patch), *_rows(bank.p), *_patches(w),
-        *_dense(bias_w, bias, grid.centre), float(grid.stride),
-        *_dense(grid.offsets, grid.columns, grid.rows),
+        *dense(canvas), *rows(bank.a), *_filters(bank, "F", "e"),
+        *dense(bank.half, bank.patch), *rows(bank.p), *patches(w),
+        *dense(bias_w, bias, grid.centre), float(grid.stride),
+        *dense(grid.offsets, grid.columns, grid.rows),
     )  # fmt: skip
 
 
 def attentive_write_backward(dp, dw, dcanvas, bank, grid):
     _glimpse(
         "attentive_write_backward", dcanvas, grid,
-        *_rows(dp), *_patches(dw), *_dense(dcanvas), *_filters(bank, "dF"), *_dense(bank.dhalf),
-        *_rows(bank.a), *_filters(bank, "F", "e"), *_dense(bank.half, bank.patch),
-        *_dense(grid.centre, grid.offsets, grid.columns, grid.rows),
+        *rows(dp), *patches(dw), *dense(dcanvas), *_filters(bank, "dF"), *dense(bank.dhalf),
+        *rows(bank.a), *_filters(bank, "F", "e"), *dense(bank.half, bank.patch),
+        *dense(grid.centre, grid.offsets, grid.columns, grid.rows),
     )  # fmt: skip
 
 
 def _filters(bank, *names):
     """Return what a bank has of both axes, x first, under each name."""
-    return _dense(*(getattr(bank, f"{name}{axis}") for name in names for axis in "xy"))
+    return dense(*(getattr(bank, f"{name}{axis}") for name in names for axis in "xy"))
 
 
 def _glimpse(name, image, grid, *arguments):

@@ -1,23 +1,14 @@
 // The gates and the state of an LSTM, forward and backward. One thread for each unit.
-#include "common.cuh"
+#include "lstm.cuh"
 
-// i, f, o = sigma(.), g = tanh(.) of W u + constant; cell = f cell_prev + i g; h = o tanh(cell).
 KERNEL lstm_forward(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant),
                     integer constant_column, CONST_ROWS(cell_prev), integer n, integer B)
 {
     EACH(j, n, b, B)
-    const integer c = b * constant_column;  // 0 where one column serves all
-    const real i = sigma(AT(gates, j, b) + AT(constant, j, c));
-    const real f = sigma(AT(gates, n + j, b) + AT(constant, n + j, c));
-    const real o = sigma(AT(gates, 2 * n + j, b) + AT(constant, 2 * n + j, c));
-    const real g = tanh(AT(gates, 3 * n + j, b) + AT(constant, 3 * n + j, c));
-    const real s = f * AT(cell_prev, j, b) + i * g;
-    AT(gates, j, b) = i;
-    AT(gates, n + j, b) = f;
-    AT(gates, 2 * n + j, b) = o;
-    AT(gates, 3 * n + j, b) = g;
-    AT(cell, j, b) = s;
-    AT(h, j, b) = o * tanh(s);
+    const real a[4] = {AT(gates, j, b), AT(gates, n + j, b), AT(gates, 2 * n + j, b),
+                       AT(gates, 3 * n + j, b)};
+    unit_forward(h, h_row, cell, cell_row, gates, gates_row, constant, constant_row,
+                 constant_column, cell_prev, cell_prev_row, a, n, j, b);
 }
 
 // dh_u and dh_v, where they are there, are added to dh.
@@ -26,18 +17,7 @@ KERNEL lstm_backward(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh
                      integer u_there, integer v_there, integer n, integer B)
 {
     EACH(j, n, b, B)
-    real d = AT(dh, j, b);
-    if (u_there) d += AT(dh_u, j, b);
-    if (v_there) d += AT(dh_v, j, b);
-    const real i = AT(gates, j, b), f = AT(gates, n + j, b);
-    const real o = AT(gates, 2 * n + j, b), g = AT(gates, 3 * n + j, b);
-    const real t = tanh(AT(cell, j, b));
-    // h = o tanh(cell)
-    const real ds = AT(dcell, j, b) + d * o * (1 - t * t);
-    // i, f, o = sigma(a): da = d. s (1 - s);  g = tanh(a): da = dg (1 - g^2)
-    AT(dgates, j, b) = ds * g * i * (1 - i);
-    AT(dgates, n + j, b) = ds * AT(cell_prev, j, b) * f * (1 - f);
-    AT(dgates, 2 * n + j, b) = d * t * o * (1 - o);
-    AT(dgates, 3 * n + j, b) = ds * i * (1 - g * g);
-    AT(dcell, j, b) = ds * f;
+    unit_backward(dgates, dgates_row, dcell, dcell_row, gates, gates_row, AT(dh, j, b), dh_u,
+                  dh_u_row, dh_v, dh_v_row, cell, cell_row, cell_prev, cell_prev_row, u_there,
+                  v_there, n, j, b);
 }

@@ -7,7 +7,7 @@
 // Tensor cores multiply numbers of 11 significant bits (TF32). A float32 is, to 22 bits, the sum of
 // two such numbers, and a product of two float32 is three products of those parts, added up in
 // float32: what is left out is of the order of float32's own rounding.
-#include "common.cuh"
+#include "lstm.cuh"
 
 constexpr int COLUMNS = 32;  // of a tile
 constexpr int PARTS = 8;     // of the sum: warps of a block
@@ -62,27 +62,35 @@ __device__ inline void load(float *to, const float *from, int there)
     }
 }
 
+// Which rows of A a tile takes: row s of lane 4 g + t lies `first` + g + `apart` s rows down, and is
+// there where first + g + `step` s is below `end`. What it is for: eight units of an LSTM have four
+// gates each, which lie far apart.
+struct Rows {
+    int first, apart, step, end;
+};
+
 // One thread's numbers of a chunk. With lane = 4 g + t it has the terms 4 t to 4 t + 3, of S rows of A
-// and of the columns 4 g to 4 g + 3 of B. A's rows are g, g + 8, ..., or where A is turned those from
-// S g on: each what lies side by side.
+// and of the columns 4 g to 4 g + 3 of B. Where A is turned its rows are those from S g on, which then
+// lie side by side.
 template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
 struct Chunk {
     float a[4 * S], b[16];  // a: [S][4], or turned [4][S]
 
-    __device__ inline void fetch(const float *A, int A_row, const float *B, int B_row, int m, int n,
-                                 int k, int M, int N, int K)
+    __device__ inline void fetch(const float *A, int A_row, const Rows &rows, const float *B,
+                                 int B_row, int n, int N, int k, int K)
     {
         const int g = LANE / 4, first = k + 4 * (LANE % 4);
         if (TURNED) {
 #pragma unroll
             for (int i = 0; i < 4; ++i)
-                load<S, A_WIDTH>(a + S * i, A + integer(first + i) * A_row + m + S * g,
-                        first + i < K ? M - m - S * g : 0);
+                load<S, A_WIDTH>(a + S * i, A + integer(first + i) * A_row + rows.first + S * g,
+                                 first + i < K ? rows.end - rows.first - S * g : 0);
         } else {
 #pragma unroll
             for (int s = 0; s < S; ++s)
-                load<4, A_WIDTH>(a + 4 * s, A + integer(m + g + 8 * s) * A_row + first,
-                        m + g + 8 * s < M ? K - first : 0);
+                load<4, A_WIDTH>(
+                    a + 4 * s, A + integer(rows.first + g + rows.apart * s) * A_row + first,
+                    rows.first + g + rows.step * s < rows.end ? K - first : 0);
         }
 #pragma unroll
         for (int i = 0; i < 4; ++i)
@@ -126,19 +134,21 @@ __device__ inline void multiply(float (&sum)[S / 2][4][4], float (&small)[S / 2]
     }
 }
 
-// C = A B, or A^T B, a tile of 8 S rows for each block.
+// What each warp of a block adds to a tile; columns lie 4 more apart, in different banks.
+template <int S>
+using Parts = float[PARTS][8 * S][COLUMNS + 4];
+
+// Sums up a tile of A B, or of A^T B: each warp its part.
 template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
-__device__ inline void matmul(float *C, int C_row, const float *A, int A_row, const float *B,
-                              int B_row, int M, int N, int K, bool exact)
+__device__ inline void sum_up(Parts<S> &parts, const float *A, int A_row, const Rows &rows,
+                              const float *B, int B_row, int N, int K, bool exact)
 {
-    __shared__ float parts[PARTS][8 * S][COLUMNS + 4];  // 4 more: rows begin in different banks
-    const int m = int(blockIdx.y) * 8 * S, n = int(blockIdx.x) * COLUMNS;
-    const int g = LANE / 4, t = LANE % 4;
+    const int n = int(blockIdx.x) * COLUMNS, g = LANE / 4, t = LANE % 4;
     float sum[S / 2][4][4] = {}, small[S / 2][4][4] = {};
     Chunk<S, TURNED, A_WIDTH, B_WIDTH> chunk, next;
-    chunk.fetch(A, A_row, B, B_row, m, n, CHUNK * WARP, M, N, K);
+    chunk.fetch(A, A_row, rows, B, B_row, n, N, CHUNK * WARP, K);
     for (int k = CHUNK * WARP; k < K; k += CHUNK * PARTS) {
-        next.fetch(A, A_row, B, B_row, m, n, k + CHUNK * PARTS, M, N, K);
+        next.fetch(A, A_row, rows, B, B_row, n, N, k + CHUNK * PARTS, K);
         multiply<S>(sum, small, chunk, exact);
         chunk = next;
     }
@@ -152,30 +162,119 @@ __device__ inline void matmul(float *C, int C_row, const float *A, int A_row, co
                 parts[WARP][row][4 * (2 * t + part % 2) + j] = sum[i][j][part] + small[i][j][part];
         }
     __syncthreads();
+}
+
+template <int S>
+__device__ inline float total(const Parts<S> &parts, int row, int column)
+{
+    float sum = 0;
+#pragma unroll
+    for (int warp = 0; warp < PARTS; ++warp) sum += parts[warp][row][column];
+    return sum;
+}
+
+// C = A B, or A^T B.
+template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
+__device__ inline void matmul(float *C, int C_row, const float *A, int A_row, const float *B,
+                              int B_row, int M, int N, int K, bool exact)
+{
+    __shared__ Parts<S> parts;
+    const int m = int(blockIdx.y) * 8 * S, n = int(blockIdx.x) * COLUMNS;
+    sum_up<S, TURNED, A_WIDTH, B_WIDTH>(parts, A, A_row, {m, 8, 8, M}, B, B_row, N, K, exact);
     for (int e = THREAD; e < 8 * S * COLUMNS; e += THREADS) {
         const int row = e / COLUMNS, column = e % COLUMNS;
-        float total = 0;
-#pragma unroll
-        for (int warp = 0; warp < PARTS; ++warp) total += parts[warp][row][column];
-        if (m + row < M && n + column < N) C[integer(m + row) * C_row + n + column] = total;
+        if (m + row < M && n + column < N)
+            C[integer(m + row) * C_row + n + column] = total<S>(parts, row, column);
     }
 }
 
+// An LSTM's step from its inputs u: all four gates of eight units.
+template <int A_WIDTH, int B_WIDTH>
+__device__ inline void lstm(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant),
+                            integer constant_column, CONST_ROWS(cell_prev), CONST_ROWS(W),
+                            CONST_ROWS(u), int units, int N, int K, bool exact)
+{
+    __shared__ Parts<4> parts;
+    const int first = int(blockIdx.y) * 8;
+    sum_up<4, false, A_WIDTH, B_WIDTH>(parts, W, int(W_row), {first, units, 0, units}, u,
+                                       int(u_row), N, K, exact);
+    const int j = first + WARP, b = int(blockIdx.x) * COLUMNS + LANE;
+    if (j >= units || b >= N) return;
+    float a[4];
+#pragma unroll
+    for (int gate = 0; gate < 4; ++gate) a[gate] = total<4>(parts, WARP + 8 * gate, LANE);
+    unit_forward(h, h_row, cell, cell_row, gates, gates_row, constant, constant_row,
+                 constant_column, cell_prev, cell_prev_row, a, units, j, b);
+}
+
+// The gates' gradients from what W^T dy gives h, and from dh_u and dh_v where they are there.
+template <int S, int A_WIDTH, int B_WIDTH>
+__device__ inline void lstm_back(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh_u),
+                                 CONST_ROWS(dh_v), CONST_ROWS(cell), CONST_ROWS(cell_prev),
+                                 integer u_there, integer v_there, CONST_ROWS(W), CONST_ROWS(dy),
+                                 int units, int N, int K, bool exact)
+{
+    __shared__ Parts<S> parts;
+    const int first = int(blockIdx.y) * 8 * S, b = int(blockIdx.x) * COLUMNS + LANE;
+    sum_up<S, true, A_WIDTH, B_WIDTH>(parts, W, int(W_row), {first, 8, 8, units}, dy, int(dy_row),
+                                      N, K, exact);
+    for (int row = WARP; row < 8 * S; row += PARTS)
+        if (first + row < units && b < N)
+            unit_backward(dgates, dgates_row, dcell, dcell_row, gates, gates_row,
+                          total<S>(parts, row, LANE), dh_u, dh_u_row, dh_v, dh_v_row, cell,
+                          cell_row, cell_prev, cell_prev_row, u_there, v_there, units, first + row,
+                          b);
+}
+
 #define MATMUL(name, S, TURNED, A_WIDTH, B_WIDTH)                                                 \
-    KERNEL __launch_bounds__(32 * PARTS) name(                                                    \
-        float *C, integer C_row, const float *__restrict__ A, integer A_row,                      \
-        const float *__restrict__ B, integer B_row, integer M, integer N, integer K,              \
-        integer exact)                                                                            \
+    KERNEL __launch_bounds__(32 * PARTS) name(ROWS(C), CONST_ROWS(A), CONST_ROWS(B), integer M,   \
+                                              integer N, integer K, integer exact)                \
     {                                                                                             \
         matmul<S, TURNED, A_WIDTH, B_WIDTH>(C, int(C_row), A, int(A_row), B, int(B_row), int(M),  \
                                             int(N), int(K), exact != 0);                          \
     }
-#define WIDTHS(name, S, TURNED)              \
-    MATMUL(name##_width_4, S, TURNED, 4, 4)  \
-    MATMUL(name##_width_2, S, TURNED, 2, 4)  \
-    MATMUL(name##_width_1, S, TURNED, 1, 1)
 
-WIDTHS(matmul_rows_32, 4, false)
-WIDTHS(matmul_rows_16, 2, false)
-WIDTHS(matmul_rows_32_turned, 4, true)
-WIDTHS(matmul_rows_16_turned, 2, true)
+#define LSTM(name, A_WIDTH, B_WIDTH)                                                              \
+    KERNEL __launch_bounds__(32 * PARTS)                                                          \
+        name(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant), integer constant_column,     \
+             CONST_ROWS(cell_prev), CONST_ROWS(W), CONST_ROWS(u), integer n, integer B,           \
+             integer K, integer exact)                                                            \
+    {                                                                                             \
+        lstm<A_WIDTH, B_WIDTH>(h, h_row, cell, cell_row, gates, gates_row, constant,              \
+                               constant_row, constant_column, cell_prev, cell_prev_row, W, W_row, \
+                               u, u_row, int(n), int(B), int(K), exact != 0);                     \
+    }
+
+#define LSTM_BACK(name, S, A_WIDTH, B_WIDTH)                                                      \
+    KERNEL __launch_bounds__(32 * PARTS)                                                          \
+        name(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh_u), CONST_ROWS(dh_v),    \
+             CONST_ROWS(cell), CONST_ROWS(cell_prev), integer u_there, integer v_there,           \
+             CONST_ROWS(W), CONST_ROWS(dy), integer n, integer B, integer K, integer exact)       \
+    {                                                                                             \
+        lstm_back<S, A_WIDTH, B_WIDTH>(dgates, dgates_row, dcell, dcell_row, gates, gates_row,    \
+                                       dh_u, dh_u_row, dh_v, dh_v_row, cell, cell_row, cell_prev, \
+                                       cell_prev_row, u_there, v_there, W, W_row, dy, dy_row,     \
+                                       int(n), int(B), int(K), exact != 0);                       \
+    }
+
+MATMUL(matmul_rows_32_width_4, 4, false, 4, 4)
+MATMUL(matmul_rows_32_width_2, 4, false, 2, 4)
+MATMUL(matmul_rows_32_width_1, 4, false, 1, 1)
+MATMUL(matmul_rows_32_turned_width_4, 4, true, 4, 4)
+MATMUL(matmul_rows_32_turned_width_2, 4, true, 2, 4)
+MATMUL(matmul_rows_32_turned_width_1, 4, true, 1, 1)
+MATMUL(matmul_rows_16_width_4, 2, false, 4, 4)
+MATMUL(matmul_rows_16_width_2, 2, false, 2, 4)
+MATMUL(matmul_rows_16_width_1, 2, false, 1, 1)
+MATMUL(matmul_rows_16_turned_width_4, 2, true, 4, 4)
+MATMUL(matmul_rows_16_turned_width_2, 2, true, 2, 4)
+MATMUL(matmul_rows_16_turned_width_1, 2, true, 1, 1)
+LSTM(lstm_width_4, 4, 4)
+LSTM(lstm_width_2, 2, 4)
+LSTM(lstm_width_1, 1, 1)
+LSTM_BACK(lstm_back_rows_32_width_4, 4, 4, 4)
+LSTM_BACK(lstm_back_rows_32_width_2, 4, 2, 4)
+LSTM_BACK(lstm_back_rows_32_width_1, 4, 1, 1)
+LSTM_BACK(lstm_back_rows_16_width_4, 2, 4, 4)
+LSTM_BACK(lstm_back_rows_16_width_2, 2, 2, 4)
+LSTM_BACK(lstm_back_rows_16_width_1, 2, 1, 1)

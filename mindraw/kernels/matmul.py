@@ -2,18 +2,21 @@
 
 In the recurrence every product is of some weights with the columns of one minibatch. cuBLAS gives
 such a product to a few blocks, or to more and adds their parts up in a second launch; the kernel
-in matmul.cu takes about a third of the time.
+in matmul.cu takes about two thirds of the time. Where an LSTM's gates are what follows, their
+threads go on to those in the same launch.
 """
 
 import functools
 import importlib.resources
+import re
 
 from . import cublas
+from .arguments import rows
 from .cublas import AS_IT_IS, REAL, TRANSPOSED
 
-SOURCES = ("common.cuh", "matmul.cu")
-#: As in matmul.cu: columns of a tile, warps of a block.
-COLUMNS, WARPS = 32, 8
+SOURCES = ("common.cuh", "lstm.cuh", "matmul.cu")
+#: As in matmul.cu: columns of a tile, warps of a block, units of an LSTM in a block.
+COLUMNS, WARPS, UNITS = 32, 8, 8
 #: Weights of a product that the kernel is given at most; and tiles of 32 rows that suffice to keep
 #: a GPU busy, else they have 16.
 LARGEST, ENOUGH = 2 << 20, 100
@@ -23,7 +26,7 @@ def source():
     """Return the CUDA sources as one translation unit."""
     folder = importlib.resources.files(__package__)
     text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
-    return text.replace('#include "common.cuh"\n', "")
+    return re.sub(r'^#include ".*"\n', "", text, flags=re.MULTILINE)
 
 
 @functools.cache
@@ -85,8 +88,10 @@ def matmul(a, b, *, out):
     turned, apart = layout(out)
     if turned:
         raise ValueError(f"rows that are not in one piece: {out.shape}, strides {out.strides}")
-    if char == "f" and not turn_b and m * k <= LARGEST and tensor_cores():
-        _launch(out, apart, a, turn_a, apart_a, b, apart_b)
+    if fits(a, b):
+        tile = _tile(m, n)
+        name = f"matmul_rows_{tile}{'_turned' if turn_a else ''}"
+        _launch(name, tile, m, a.T if turn_a else a, b, out, apart, turned=turn_a)
         return
     # what lies row by row is the transpose of what cuBLAS reads: out^T = b^T a^T
     cublas.current().multiply(
@@ -95,16 +100,89 @@ def matmul(a, b, *, out):
     )  # fmt: skip
 
 
-def _launch(out, apart, a, turned, apart_a, b, apart_b):
-    (m, k), n = a.shape, b.shape[1]
-    rows = 32 if -(-m // 32) * -(-n // COLUMNS) >= ENOUGH else 16
-    width = min(_width(a, apart_a, m if turned else k), _width(b, apart_b, n))
-    if _width(b, apart_b, n) < 4:
-        width = 1
-    name = f"matmul_rows_{rows}{'_turned' if turned else ''}_width_{width}"
-    grid, block = (-(-n // COLUMNS), -(-m // rows)), (32, WARPS)
-    arguments = (out, apart, a, apart_a, b, apart_b, m, n, k, int(cublas.exact()))
-    _kernel(name)(grid, block, arguments)
+def fits(a, b):
+    """Say whether a b is short, and in float32, and the device can run the kernel for it."""
+    (m, k), _ = a.shape, b.shape
+    return (
+        a.dtype.char == "f"
+        and 0 < m * k <= LARGEST
+        and b.size > 0
+        and layout(b)[0] == AS_IT_IS
+        and tensor_cores()
+    )
+
+
+def lstm_forward(h, cell, gates, constant, cell_prev, W, u):
+    """Set in one launch what `reference.lstm_forward` does, with gates = W u, where that `fits`.
+
+    Parameters
+    ----------
+    h, cell, gates, constant, cell_prev : array
+        As in `reference.lstm_forward`; `gates` need not be set before.
+    W : array (4h, n)
+    u : array (n, B)
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    if not fits(W, u):
+        return False
+    column = int(constant.shape[1] > 1)
+    arguments = (*rows(h, cell, gates, constant), column, *rows(cell_prev))
+    _launch("lstm", UNITS, len(h), W, u, *arguments)
+    return True
+
+
+def lstm_backward(dgates, dcell, gates, dh_u, dh_v, cell, cell_prev, W, dy):
+    """Set in one launch what `reference.lstm_backward` does, with dh = W^T dy, where that `fits`.
+
+    Parameters
+    ----------
+    dgates, dcell, gates, dh_u, dh_v, cell, cell_prev : array
+        As in `reference.lstm_backward`.
+    W : array (m, h)
+        With rows in one piece.
+    dy : array (m, B)
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    if not fits(W.T, dy):
+        return False
+    u, v = (dcell if more is None else more for more in (dh_u, dh_v))  # a place for what is not
+    there = (int(dh_u is not None), int(dh_v is not None))
+    arguments = (*rows(dgates, dcell, gates, u, v, cell, cell_prev), *there)
+    tile = _tile(*dcell.shape)
+    _launch(f"lstm_back_rows_{tile}", tile, len(dcell), W, dy, *arguments, turned=True)
+    return True
+
+
+def _tile(m, n):
+    """Return how many rows of a product (m, n) a block takes."""
+    return 32 if _blocks(m, 32) * _blocks(n, COLUMNS) >= ENOUGH else 16
+
+
+def _blocks(n, size):
+    return -(-n // size)
+
+
+def _launch(name, tile, m, a, b, *arguments, turned=False):
+    """Launch a kernel for a b, or a^T b, with a block for every `tile` of m rows or units.
+
+    Of a, the rows lie in one piece.
+    """
+    (_, apart_a), (_, apart_b) = layout(a), layout(b)
+    k, n = b.shape
+    wide = _width(b, apart_b, n) == 4
+    width = _width(a, apart_a, m if turned else k) if wide else 1
+    _kernel(f"{name}_width_{width}")(
+        (_blocks(n, COLUMNS), _blocks(m, tile)), (32, WARPS),
+        (*arguments, a, apart_a, b, apart_b, m, n, k, int(cublas.exact())),
+    )  # fmt: skip
 
 
 def _width(matrix, apart, length):

@@ -215,8 +215,9 @@ class AttentiveCanvas:
         glimpse.write_backward(self.ops, s.dattend, s.dw_patch, s.dcanvas, s.write, self.write_grid)
 
     def decoder_backward(self, shard, s):
-        """From the stroke, its place, and the place of the next glimpse, to dh_dec_t."""
-        linear.backward(self.ops, shard.dh_dec, s.dheads_all, shard.columns.W_heads)
+        """Return what flows to h_dec_t by way of which weights: from the stroke, its place, and the
+        place of the next glimpse."""
+        return s.dheads_all, shard.columns.W_heads
 
     def _logits(self, shard):
         """Copy the canvas to the order of the pixels, features first."""

@@ -208,20 +208,19 @@ class Classifier(Model):
         softmax.backward(ops, shard.dlogits, shard.p, shard.target, 1 / self.batch)
         shard.du.fill(0)
         meet()  # the logits
-        linear.backward(ops, shard.dh, shard.dlogits_all, columns.W_classify)
         shard.dcell.fill(0)
+        above = shard.dlogits_all, columns.W_classify  # what flows to h_t by way of which weights
         for s in reversed(shard.steps):
             lstm.backward(
                 ops, s.dgates, shard.dcell, s.gates,
-                shard.dh, shard.dh_prev, None, s.cell, s.cell_prev,
+                shard.dh, shard.dh_prev, None, s.cell, s.cell_prev, *above,
             )  # fmt: skip
             meet()  # the gates
             linear.backward(ops, s.du, s.dgates_all, s.W_u_columns)
             meet()  # r_t
             self._read_backward(shard, s)
             meet()  # where step t looked
-            if s is not shard.first:
-                self._state_backward(shard, s)
+            above = self._state_backward(shard, s)
         if self.config.initial == "learned":
             self._begin_backward(shard)
 
@@ -236,11 +235,8 @@ class Classifier(Model):
             dh += shard.part
 
     def _state_backward(self, shard, s):
-        """What flows to h_{t-1} from where step t looked; more flows by way of u_t."""
-        if s.aimed:
-            linear.backward(self.ops, shard.dh, s.dread_all, shard.columns.W_read)
-        else:
-            shard.dh.fill(0)
+        """Return what flows to h_{t-1} from where step t looked; more flows by way of u_t."""
+        return (s.dread_all, shard.columns.W_read) if s.aimed else (None, None)
 
     def _read(self, shard, s, p):
         """r_t = gamma Fy x Fx^T, looking where h_{t-1} says."""

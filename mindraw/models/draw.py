@@ -378,19 +378,19 @@ class Draw(Model):
         for s in reversed(shard.steps[segment]):
             canvas.write_backward(shard, s)
             meet()  # what was written at t, and read at t + 1
-            canvas.decoder_backward(shard, s)
             lstm.backward(
                 ops, s.dgates_dec, shard.dcell_dec, s.gates_dec, shard.dh_dec,
                 shard.dh_dec_next_u, shard.dh_dec_next_v, s.cell_dec, s.cell_dec_prev,
+                *canvas.decoder_backward(shard, s),
             )  # fmt: skip
             meet()  # the decoder's gates
             linear.backward(ops, s.dv, s.dgates_dec_all, s.W_v_columns)
             gaussian.backward(ops, s.dq, shard.dz, s.q, s.z, 1 / self.batch)
             meet()  # q_t
-            linear.backward(ops, shard.dh_enc, s.dq_all, columns.W_latent)
             lstm.backward(
                 ops, s.dgates_enc, shard.dcell_enc, s.gates_enc, shard.dh_enc,
                 shard.dh_enc_next, None, s.cell_enc, s.cell_enc_prev,
+                s.dq_all, columns.W_latent,
             )  # fmt: skip
             meet()  # the encoder's gates
             if s is shard.first:

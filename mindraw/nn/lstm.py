@@ -8,6 +8,8 @@ The gates i, f, o and g are stacked, (4h, B); their gradients, where a process o
 only, are (4, h, B).
 """
 
+from . import linear
+
 
 def forward(ops, h, cell, gates, u, constant, cell_prev, W):
     """i, f, o = sigmoid(a), g = tanh(a); cell = f cell_prev + i g; h = o tanh(cell).
@@ -24,12 +26,14 @@ def forward(ops, h, cell, gates, u, constant, cell_prev, W):
     cell_prev : array (h, B)
     W : array (4h, n)
     """
+    if ops.short and ops.short.lstm_forward(h, cell, gates, constant, cell_prev, W, u):
+        return
     ops.xp.matmul(W, u, out=gates)
     ops.kernels.lstm_forward(h, cell, gates, constant, cell_prev)
 
 
-def backward(ops, dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
-    """From dh and dcell to the gradient at a = W u + constant.
+def backward(ops, dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev, dy, W):
+    """From dcell, and the gradient at h, to that at a = W u + constant.
 
     What flows on is `linear.backward` of it, to u; over T steps, `linear.weight_gradient` gives the
     gradient at W, and its sum that at `constant`.
@@ -43,10 +47,23 @@ def backward(ops, dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
         On entry the gradient at `cell` from the next step, on return at `cell_prev`.
     gates : array (4h, B)
         Overwritten.
-    dh, cell : array (h, B)
-        Overwritten.
+    dh : array (h, B)
+        Room for W^T dy.
     dh_u, dh_v : array (h, B) or None
         What else flows into h, from the inputs of which it is a part; it counts with dh.
+    cell : array (h, B)
+        Overwritten.
     cell_prev : array (h, B)
+    dy : array (m, B) or None
+        The gradient at y = W h, which the step gives; None where it gives none.
+    W : array (m, h) or None
+        Of y, not of the LSTM.
     """
-    ops.kernels.lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev)
+    flows = dh_u, dh_v, cell, cell_prev
+    if dy is None:
+        dh.fill(0)
+    elif ops.short and ops.short.lstm_backward(dgates, dcell, gates, *flows, W, dy):
+        return
+    else:
+        linear.backward(ops, dh, dy, W)
+    ops.kernels.lstm_backward(dgates, dcell, gates, dh, *flows)

@@ -1,4 +1,8 @@
-"""Writing without attention (equation 18): the decoder's h, mapped onto the whole canvas."""
+"""Writing without attention (equation 18): the decoder's h, mapped onto the whole canvas.
+
+The gradient at c_{t-1}, by way of the addition, is that at c_t; with `linear.backward` it gives
+that at h, and over T steps those at W and b.
+"""
 
 
 def forward(ops, canvas, work, h, W, b):
@@ -17,18 +21,3 @@ def forward(ops, canvas, work, h, W, b):
     """
     ops.xp.matmul(W, h, out=work)
     ops.kernels.add_with_bias(canvas, work, b)
-
-
-def backward(ops, dh, dcanvas, W):
-    """dh = W^T dcanvas; the gradient at c_{t-1} by way of the addition is dcanvas itself.
-
-    Parameters
-    ----------
-    ops : Backend
-    dh : array (h, B)
-        Set.
-    dcanvas : array (D, B)
-        Over T steps it gives the gradients at W and b.
-    W : array (D, h)
-    """
-    ops.xp.matmul(W.T, dcanvas, out=dh)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mindraw.errors import MindrawError
-from mindraw.kernels import cublas, matmul
+from mindraw.kernels import cublas, matmul, reference
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +30,15 @@ class OnDevice:
     """A NumPy array that says where it lies as CuPy's do."""
 
     def __init__(self, array):
-        self.fill = array.fill
+        self.fill, self._array, self.size = array.fill, array, array.size
         self.shape, self.strides, self.dtype = array.shape, array.strides, array.dtype
+        self.itemsize = array.itemsize
         self.data = SimpleNamespace(ptr=array.ctypes.data)
+
+    T = property(lambda self: OnDevice(self._array.T))
+
+    def __len__(self):
+        return len(self._array)
 
 
 WORKSPACE = SimpleNamespace(data=SimpleNamespace(ptr=1 << 12))
@@ -47,11 +53,7 @@ def handle(library, monkeypatch):
 
 
 #: Every kernel for short products, as the macros of the source name them.
-KERNELS = [
-    f"{name}_width_{width}"
-    for name in re.findall(r"^WIDTHS\((\w+)", matmul.source(), re.MULTILINE)
-    for width in (4, 2, 1)
-]
+KERNELS = re.findall(r"^(?:MATMUL|LSTM|LSTM_BACK)\((\w+),", matmul.source(), re.MULTILINE)
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +204,7 @@ def all_products():
 def test_short_products(short, launched):
     names = launched(short(matmul.source()))
     assert max(all_products()) < 4e-7  # NumPy's own float32: 3e-7
-    assert set(names) == set(KERNELS)
+    assert set(names) == {name for name in KERNELS if name.startswith("matmul")}
 
 
 def test_short_products_in_tf32(short, launched, monkeypatch):
@@ -240,17 +242,90 @@ def test_which_products_are_short(handle, launched, monkeypatch):
     assert which(3200, 2464, 100) == "cuBLAS"  # as much work as cuBLAS is made for
 
 
+#: Units of an LSTM, its inputs, a minibatch, and rows of what it gives.
+LSTMS = [(20, 36, 40, 12), (13, 30, 36, 5), (14, 6, 8, 2), (8, 17, 33, 1), (1, 5, 4, 3)]
+
+
+def lstm_errors(units, n, B, rows, seed=0):
+    """Yield the largest error of what a step of an LSTM sets, forward and backward."""
+    rng = np.random.default_rng(seed)
+
+    def arrays(**shapes):
+        return {key: aligned(rng, *shape, 0) for key, shape in shapes.items()}
+
+    step = {"h": (units, B), "cell": (units, B), "gates": (4 * units, B)}
+    for constant in (1, B):
+        given = arrays(constant=(4 * units, constant), cell_prev=(units, B))
+        product = arrays(W=(4 * units, n), u=(n, B))
+        found = {key: np.full(shape, np.nan, np.float32) for key, shape in step.items()}
+        ours = {key: OnDevice(array) for key, array in (found | given | product).items()}
+        assert matmul.lstm_forward(**ours)
+        expected = {key: np.zeros(shape) for key, shape in step.items()}
+        expected["gates"] = np.float64(product["W"]) @ np.float64(product["u"])
+        reference.lstm_forward(**expected, **{key: np.float64(a) for key, a in given.items()})
+        yield max(np.abs(found[key] - expected[key]).max() for key in step)
+    flows = {"dh_u": (units, B), "dh_v": (units, B)}
+    for there in ((), ("dh_u",), ("dh_u", "dh_v")):
+        given = arrays(**flows, **step, cell_prev=(units, B))
+        given |= {key: None for key in flows if key not in there}
+        del given["h"]
+        product = arrays(W=(rows, units), dy=(rows, B))
+        found = arrays(dgates=(4 * units, B), dcell=(units, B))
+        exact = {
+            key: None if array is None else np.float64(array)
+            for key, array in (found | given).items()
+        }
+        exact["dh"] = np.float64(product["W"]).T @ np.float64(product["dy"])
+        reference.lstm_backward(**exact)
+        every = (found | given | product).items()
+        ours = {key: None if array is None else OnDevice(array) for key, array in every}
+        assert matmul.lstm_backward(**ours)
+        yield max(np.abs(found[key] - exact[key]).max() for key in found) / 10
+
+
+def all_lstms():
+    for enough in (1, 100):
+        matmul.ENOUGH, before = enough, matmul.ENOUGH
+        try:
+            for sizes in LSTMS:
+                yield from lstm_errors(*sizes)
+        finally:
+            matmul.ENOUGH = before
+
+
+def test_an_lstm_in_one_launch(short, launched):
+    names = launched(short(matmul.source()))
+    assert max(all_lstms()) < 5e-6
+    assert set(names) == {name for name in KERNELS if name.startswith("lstm")}
+
+
+def test_an_lstm_in_one_launch_only_where_it_is_short(launched, monkeypatch):
+    launched(None)
+    small, large = (np.zeros((4 * n, n), np.float32) for n in (10, 1000))
+    nothing = [None] * 5
+    assert not matmul.lstm_forward(*nothing, OnDevice(large), OnDevice(large[:1000, :3]))
+    assert not matmul.lstm_forward(
+        *nothing, OnDevice(small.astype(float)), OnDevice(small[:10, :3].astype(float))
+    )
+    monkeypatch.setattr(matmul, "tensor_cores", lambda: False)
+    assert not matmul.lstm_backward(*nothing, *nothing[:2], OnDevice(small), OnDevice(small[:, :3]))
+
+
 FAULTS = [
     ("+ 0x1000u) & 0xffffe000u", ") & 0xfffe0000u"),
     ("multiply_add(small[i][j], a_low[i], b_high);", ""),
     ("multiply_add(small[i][j], a_high[i], b_low);", ""),
-    ("first + i < K ? N", "first + i < K + 4 ? N"),
-    ("k + CHUNK * PARTS, M", "k + CHUNK, M"),
-    ("__syncthreads();\n    for (int e", "for (int e"),
+    ("n, N, k + CHUNK * PARTS, K", "n, N, k + CHUNK, K"),
+    ("    __syncthreads();\n}\n\ntemplate <int S>", "}\n\ntemplate <int S>"),
     ("warp < PARTS", "warp < PARTS - 1"),
     ("n + column < N)", "n + column <= N)"),
     ("2 * i + part % 2, 2 * q", "2 * i + part / 2, 2 * q"),
     ("4 * (2 * t + part % 2) + j", "2 * (4 * t + part % 2) + j"),
+    ("{first, units, 0, units}", "{first, units, 8, units}"),
+    ("WARP + 8 * gate, LANE", "WARP + 8 * (gate ^ 1), LANE"),
+    ("first + row < units && b < N", "first + row < units - 1 && b < N"),
+    ("row += PARTS", "row += 2 * PARTS"),
+    ("if (u_there) d +=", "if (!u_there) d +="),
 ]
 
 
@@ -260,7 +335,7 @@ def test_planted_faults_are_found(short, launched, there, planted):
     assert source.count(there) == 1, source.count(there)
     launched(short(source.replace(there, planted)))
     try:
-        worst = max(all_products())
+        worst = max(all_products()), np.nan_to_num(max(all_lstms()), nan=np.inf)
     except AssertionError:  # a thread wrote beside the product, or waits for ever
         return
-    assert worst > 4e-7
+    assert worst[0] > 4e-7 or worst[1] > 5e-6
