@@ -52,6 +52,7 @@ def measure(name: str, what: str, value: int, setting: Setting, steps: int) -> d
     """Median time of a step, ms, and what it holds, MiB."""
     config, batch = vary(name, what, value) if what in VALUES else (CONFIGS[name], BATCH)
     process = Process(Mindraw, config, make_problem(config, batch, minibatches=2), setting)
+    process.wait()
     if process.state != "ready":
         raise MindrawError(f"mindraw failed: {process.version}")
     process.ask("train", 2)

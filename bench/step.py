@@ -56,7 +56,15 @@ class Process:
         self.process.start()
         there.close()
         self.name = engine.__name__
-        self.state, self.version, self.first = self._receive()
+        self.state = self.version = self.first = None
+
+    def wait(self, seconds: float | None = None):
+        """Wait until the engine is built; an engine that takes longer than this is stopped."""
+        if self.pipe.poll(seconds):
+            self.state, self.version, self.first = self._receive()
+        else:
+            self.state, self.version = "absent", "it was not ready in time"
+            self.process.kill()
 
     def ask(self, *order):
         self.pipe.send(order)
@@ -115,21 +123,36 @@ def agreement(found: dict, tolerances=TOLERANCES[False]) -> tuple[float, float]:
     return worst_loss, worst_gradient
 
 
+def start(name: str, engines: list[str], setting: Setting) -> dict[str, Process]:
+    """Start a process for each engine; what an engine compiles it compiles beside the others."""
+    config = CONFIGS[name]
+    problem = make_problem(config)
+    return {engine: Process(ENGINES[engine], config, problem, setting) for engine in engines}
+
+
 def run_config(
-    name: str, engines: list[str], rounds: int, steps: int, setting: Setting
+    name: str,
+    started: dict[str, Process],
+    rounds: int,
+    steps: int,
+    setting: Setting,
+    deadline: float | None = None,
 ) -> list[dict]:
-    """Check and time the engines on one configuration; one row per engine."""
+    """Check and time the engines on one configuration; one row per engine.
+
+    What is not ready at the deadline, in the seconds of `time.monotonic`, is left out.
+    """
     config = CONFIGS[name]
     problem = make_problem(config)
     running = {}
-    for engine in engines:
-        process = Process(ENGINES[engine], config, problem, setting)
+    for engine, process in started.items():
+        process.wait(None if deadline is None else max(deadline - time.monotonic(), 0.1))
         if process.state == "ready":
             running[engine] = process
         elif engine == "mindraw":
             raise MindrawError(f"mindraw failed: {process.version}")
         else:
-            print(f"{engine} is left out: {process.version}")
+            print(f"{name}: {engine} is left out: {process.version}")
     if not running:
         raise SystemExit("no engine is left to time")
     found = {engine: process.first for engine, process in running.items()}
@@ -143,6 +166,8 @@ def run_config(
             + ", ".join(f"{loss:.3f}" for loss in trained.values())
         )
     sgemm, copy = (Process(each, config, problem, setting) for each in (Sgemm, Copy))
+    sgemm.wait()
+    copy.wait()
     seconds = {engine: [] for engine in running}
     products, copies = [], []
     for _ in range(rounds):
@@ -289,6 +314,10 @@ def _main() -> None:
         "as the paper writes it, they read [x, x_hat, h_enc, h_dec] at every step",
     )  # fmt: skip
     parser.add_argument(
+        "--patience", type=at_least_one, metavar="SECONDS",
+        help="leave an engine out that takes longer to compile a configuration",
+    )  # fmt: skip
+    parser.add_argument(
         "--json", type=new_file, metavar="FILE", help="keep the rows as a JSON list"
     )
     options = parser.parse_args()
@@ -302,8 +331,9 @@ def _main() -> None:
         )
     rows = []
     for name in options.configs:
-        engines = list(dict.fromkeys(options.engines))
-        rows += run_config(name, engines, options.rounds, options.steps, setting)
+        deadline = options.patience and time.monotonic() + options.patience
+        started = start(name, list(dict.fromkeys(options.engines)), setting)
+        rows += run_config(name, started, options.rounds, options.steps, setting, deadline)
     print_table(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")

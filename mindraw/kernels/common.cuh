@@ -41,6 +41,34 @@ typedef long long integer;  // what a Python int is passed as; a Python float is
 #define WARPS int(blockDim.y)
 #define LANE int(threadIdx.x)
 
+#ifndef EMULATED
+// Shared memory, as much of it as a launch gives.
+#define SHARED(name) extern __shared__ real name[]
+
+// Have the line of 128 bytes at an address fetched from memory, without waiting for it.
+#define PREFETCH(address) asm volatile("prefetch.global.L1 [%0];" ::"l"(address))
+#endif
+
+// Have n numbers fetched, by all threads of a block.
+__device__ inline void ahead(const real *a, int n)
+{
+    constexpr int LINE = 128 / sizeof(real);
+    for (int i = LINE * THREAD; i < n; i += LINE * THREADS) PREFETCH(a + i);
+}
+
+// What a block keeps between its barriers: in shared memory where a launch gives it, else where the
+// caller has room for it.
+struct Room {
+    real *next;
+    __device__ real *take(real *elsewhere, int n)
+    {
+        if (next == nullptr) return elsewhere;
+        real *taken = next;
+        next += n;
+        return taken;
+    }
+};
+
 // No overflow, and the same formula as the reference's.
 __device__ inline real sigma(real a)
 {

@@ -39,7 +39,7 @@ KERNEL filterbank_forward(DENSE(F), DENSE(e), CONST_DENSE(mu), CONST_DENSE(s2),
 {
     const integer row = integer(blockIdx.x) * blockDim.y + threadIdx.y;
     if (row >= axes * B * N) return;  // a whole warp leaves
-    filter(F + row * A, e + row * A, mu[row], s2[row / N % B], pixels, A);
+    filter(F + row * A, e + row * A, F + row * A, mu[row], s2[row / N % B], pixels, A);
 }
 
 // One block for each example and axis, one warp for each filter in turn.

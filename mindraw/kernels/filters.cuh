@@ -28,8 +28,9 @@ __device__ inline void keep(real *a, integer a_row, const Place &at, integer b)
     AT(a, 4, b) = at.gamma;
 }
 
-// F_a = exp(e_a)/sum_a exp(e_a), e_a = (a* - a)(a + a* - 2 mu)/(2 s2). One warp.
-__device__ inline void filter(real *F, real *e, real mu, real s2, const real *pixels, int A)
+// F_a = exp(e_a)/sum_a exp(e_a), e_a = (a* - a)(a + a* - 2 mu)/(2 s2). One warp; `copy` is another
+// place for F, or the same.
+__device__ inline void filter(real *F, real *e, real *copy, real mu, real s2, const real *pixels, int A)
 {
     const real width = real(0.5) / s2;
     const real nearest = fmin(fmax(rint(mu), real(0)), real(A - 1));
@@ -39,11 +40,11 @@ __device__ inline void filter(real *F, real *e, real mu, real s2, const real *pi
         const real e_a = (nearest - pixels[a]) * (pixels[a] + (nearest - 2 * mu)) * width;
         const real weight = exp(e_a);
         e[a] = e_a;
-        F[a] = weight;
+        copy[a] = weight;
         sum += weight;
     }
     sum = warp_sum(sum);
-    for (int a = LANE; a < A; a += 32) F[a] /= sum;
+    for (int a = LANE; a < A; a += 32) F[a] = copy[a] /= sum;
 }
 
 // de = F (dF - sum_a F dF): returns sum_a de a, which is s2 dmu, in all threads of the warp, and

@@ -44,6 +44,8 @@ FILTERS = (32, 8)
 PRODUCTS = (32, 8)
 #: The same for all of a glimpse: as many as a block can have, since most products are short.
 GLIMPSE = (32, 32)
+#: Bytes of shared memory that a block of these may ask for, on any GPU: 48 KiB in all.
+SHARED = 46 << 10
 #: Bytes that the generator of noise gives at a time, to one thread.
 NOISE = 32
 #: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in optimizer.cu.
@@ -75,10 +77,13 @@ def _kernel(name, char):
     return _module(char).get_function(name)
 
 
-def _launch(name, grid, block, *arguments):
-    """Launch a kernel; its first argument is an array, whose dtype is the kernel's `real`."""
+def _launch(name, grid, block, *arguments, shared=0):
+    """Launch a kernel; its first argument is an array, whose dtype is the kernel's `real`.
+
+    Each block has `shared` bytes of shared memory, beside what the kernel itself asks for.
+    """
     if 0 not in grid:
-        _kernel(name, arguments[0].dtype.char)(grid, block, arguments)
+        _kernel(name, arguments[0].dtype.char)(grid, block, arguments, shared_mem=shared)
 
 
 def _blocks(n, size):
@@ -282,8 +287,9 @@ def _products(name, image, Fy, Fx, *arrays, more=()):
 
 def attentive_read_forward(r, x_hat, bank, bias, grid, x, canvas):
     alone = canvas is None  # and what stands for it is not touched
+    near = (bank.Fx, bank.Fy, bank.half, *(() if alone else (x_hat,)))
     _glimpse(
-        "attentive_read_forward", x, grid,
+        "attentive_read_forward", x, grid, near,
         *patches(r), *dense(x if alone else x_hat),
         *rows(bank.a), *_filters(bank, "F", "e"), *dense(bank.half), *rows(bank.p),
         *dense(bias, grid.centre), float(grid.stride),
@@ -295,7 +301,7 @@ def attentive_read_forward(r, x_hat, bank, bias, grid, x, canvas):
 def attentive_read_backward(dp, dcanvas_prev, work, dr, dcanvas, bank, grid, r, x_hat, x):
     alone = x_hat is None
     _glimpse(
-        "attentive_read_backward", x, grid,
+        "attentive_read_backward", x, grid, (bank.dFx, bank.dFy, bank.dhalf, bank.dpatch),
         *rows(dp), *dense(bank.dhalf if alone else dcanvas_prev), *patches(dr),
         *dense(x if alone else dcanvas),
         *_filters(bank, "dF"), *dense(bank.dhalf, bank.dpatch),
@@ -307,7 +313,7 @@ def attentive_read_backward(dp, dcanvas_prev, work, dr, dcanvas, bank, grid, r, 
 
 def attentive_write_forward(canvas, work, bank, w, bias_w, bias, grid):
     _glimpse(
-        "attentive_write_forward", canvas, grid,
+        "attentive_write_forward", canvas, grid, (bank.Fx, bank.Fy, bank.half, bank.patch),
         *dense(canvas), *rows(bank.a), *_filters(bank, "F", "e"),
         *dense(bank.half, bank.patch), *rows(bank.p), *patches(w),
         *dense(bias_w, bias, grid.centre), float(grid.stride),
@@ -317,7 +323,7 @@ def attentive_write_forward(canvas, work, bank, w, bias_w, bias, grid):
 
 def attentive_write_backward(dp, dw, dcanvas, bank, grid):
     _glimpse(
-        "attentive_write_backward", dcanvas, grid,
+        "attentive_write_backward", dcanvas, grid, (bank.dFx, bank.dFy, bank.dhalf),
         *rows(dp), *patches(dw), *dense(dcanvas), *_filters(bank, "dF"), *dense(bank.dhalf),
         *rows(bank.a), *_filters(bank, "F", "e"), *dense(bank.half, bank.patch),
         *dense(grid.centre, grid.offsets, grid.columns, grid.rows),
@@ -329,7 +335,16 @@ def _filters(bank, *names):
     return dense(*(getattr(bank, f"{name}{axis}") for name in names for axis in "xy"))
 
 
-def _glimpse(name, image, grid, *arguments):
-    """Launch one block for each example; the sizes follow from an image and its grid."""
-    (B, rows, W), (H,), (N,) = image.shape, grid.rows.shape, grid.offsets.shape
-    _launch(name, (B,), GLIMPSE, *arguments, H, rows // H if H else 0, W, N)
+def _glimpse(name, image, grid, near, *arguments):
+    """Launch one block for each example; the sizes follow from an image and its grid.
+
+    `near` names what the block's threads read of each other's: its own arrays of the bank, (B, ...)
+    each, or others that lie so. It is in shared memory if there is room for all of it.
+    """
+    (B, height, W), (H,), (N,) = image.shape, grid.rows.shape, grid.offsets.shape
+    shared = sum(array[:1].nbytes for array in near)
+    shared *= shared <= SHARED
+    _launch(
+        name, (B,), GLIMPSE, *arguments, int(shared > 0), H, height // H if H else 0, W, N,
+        shared=shared,
+    )  # fmt: skip

@@ -10,7 +10,6 @@
 #include "lstm.cuh"
 
 constexpr int COLUMNS = 32;  // of a tile
-constexpr int PARTS = 8;     // of the sum: warps of a block
 constexpr int CHUNK = 16;    // terms of the sum that a warp takes at a time: 4 for each thread
 
 #ifndef EMULATED
@@ -134,9 +133,14 @@ __device__ inline void multiply(float (&sum)[S / 2][4][4], float (&small)[S / 2]
     }
 }
 
+// Parts of the sum: warps of a block. The more there are the more numbers are on their way from
+// memory at a time; of tiles of 32 rows registers allow no more than 8.
+template <int S>
+constexpr int PARTS = 32 / S;
+
 // What each warp of a block adds to a tile; columns lie 4 more apart, in different banks.
 template <int S>
-using Parts = float[PARTS][8 * S][COLUMNS + 4];
+using Parts = float[PARTS<S>][8 * S][COLUMNS + 4];
 
 // Sums up a tile of A B, or of A^T B: each warp its part.
 template <int S, bool TURNED, int A_WIDTH, int B_WIDTH>
@@ -147,8 +151,8 @@ __device__ inline void sum_up(Parts<S> &parts, const float *A, int A_row, const 
     float sum[S / 2][4][4] = {}, small[S / 2][4][4] = {};
     Chunk<S, TURNED, A_WIDTH, B_WIDTH> chunk, next;
     chunk.fetch(A, A_row, rows, B, B_row, n, N, CHUNK * WARP, K);
-    for (int k = CHUNK * WARP; k < K; k += CHUNK * PARTS) {
-        next.fetch(A, A_row, rows, B, B_row, n, N, k + CHUNK * PARTS, K);
+    for (int k = CHUNK * WARP; k < K; k += CHUNK * PARTS<S>) {
+        next.fetch(A, A_row, rows, B, B_row, n, N, k + CHUNK * PARTS<S>, K);
         multiply<S>(sum, small, chunk, exact);
         chunk = next;
     }
@@ -169,7 +173,7 @@ __device__ inline float total(const Parts<S> &parts, int row, int column)
 {
     float sum = 0;
 #pragma unroll
-    for (int warp = 0; warp < PARTS; ++warp) sum += parts[warp][row][column];
+    for (int warp = 0; warp < PARTS<S>; ++warp) sum += parts[warp][row][column];
     return sum;
 }
 
@@ -218,7 +222,7 @@ __device__ inline void lstm_back(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), C
     const int first = int(blockIdx.y) * 8 * S, b = int(blockIdx.x) * COLUMNS + LANE;
     sum_up<S, true, A_WIDTH, B_WIDTH>(parts, W, int(W_row), {first, 8, 8, units}, dy, int(dy_row),
                                       N, K, exact);
-    for (int row = WARP; row < 8 * S; row += PARTS)
+    for (int row = WARP; row < 8 * S; row += PARTS<S>)
         if (first + row < units && b < N)
             unit_backward(dgates, dgates_row, dcell, dcell_row, gates, gates_row,
                           total<S>(parts, row, LANE), dh_u, dh_u_row, dh_v, dh_v_row, cell,
@@ -227,7 +231,7 @@ __device__ inline void lstm_back(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), C
 }
 
 #define MATMUL(name, S, TURNED, A_WIDTH, B_WIDTH)                                                 \
-    KERNEL __launch_bounds__(32 * PARTS) name(ROWS(C), CONST_ROWS(A), CONST_ROWS(B), integer M,   \
+    KERNEL __launch_bounds__(32 * PARTS<S>) name(ROWS(C), CONST_ROWS(A), CONST_ROWS(B), integer M,   \
                                               integer N, integer K, integer exact)                \
     {                                                                                             \
         matmul<S, TURNED, A_WIDTH, B_WIDTH>(C, int(C_row), A, int(A_row), B, int(B_row), int(M),  \
@@ -235,7 +239,7 @@ __device__ inline void lstm_back(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), C
     }
 
 #define LSTM(name, A_WIDTH, B_WIDTH)                                                              \
-    KERNEL __launch_bounds__(32 * PARTS)                                                          \
+    KERNEL __launch_bounds__(32 * PARTS<4>)                                                          \
         name(ROWS(h), ROWS(cell), ROWS(gates), CONST_ROWS(constant), integer constant_column,     \
              CONST_ROWS(cell_prev), CONST_ROWS(W), CONST_ROWS(u), integer n, integer B,           \
              integer K, integer exact)                                                            \
@@ -246,7 +250,7 @@ __device__ inline void lstm_back(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), C
     }
 
 #define LSTM_BACK(name, S, A_WIDTH, B_WIDTH)                                                      \
-    KERNEL __launch_bounds__(32 * PARTS)                                                          \
+    KERNEL __launch_bounds__(32 * PARTS<S>)                                                          \
         name(ROWS(dgates), ROWS(dcell), CONST_ROWS(gates), CONST_ROWS(dh_u), CONST_ROWS(dh_v),    \
              CONST_ROWS(cell), CONST_ROWS(cell_prev), integer u_there, integer v_there,           \
              CONST_ROWS(W), CONST_ROWS(dy), integer n, integer B, integer K, integer exact)       \

@@ -15,11 +15,13 @@ from .arguments import rows
 from .cublas import AS_IT_IS, REAL, TRANSPOSED
 
 SOURCES = ("common.cuh", "lstm.cuh", "matmul.cu")
-#: As in matmul.cu: columns of a tile, warps of a block, units of an LSTM in a block.
-COLUMNS, WARPS, UNITS = 32, 8, 8
-#: Weights of a product that the kernel is given at most; and tiles of 32 rows that suffice to keep
-#: a GPU busy, else they have 16.
-LARGEST, ENOUGH = 2 << 20, 100
+#: As in matmul.cu: columns of a tile, units of an LSTM in a block, and warps for so many rows or
+#: units.
+COLUMNS, UNITS = 32, 8
+WARPS = {32: 8, 16: 16, UNITS: 8}
+#: Weights of a product that the kernel is given at most; and tiles of 16 rows that run at a time,
+#: one on each multiprocessor of an H100: where there are more they have 32.
+LARGEST, AT_A_TIME = 2 << 20, 132
 
 
 def source():
@@ -163,7 +165,7 @@ def lstm_backward(dgates, dcell, gates, dh_u, dh_v, cell, cell_prev, W, dy):
 
 def _tile(m, n):
     """Return how many rows of a product (m, n) a block takes."""
-    return 32 if _blocks(m, 32) * _blocks(n, COLUMNS) >= ENOUGH else 16
+    return 16 if _blocks(m, 16) * _blocks(n, COLUMNS) <= AT_A_TIME else 32
 
 
 def _blocks(n, size):
@@ -180,7 +182,7 @@ def _launch(name, tile, m, a, b, *arguments, turned=False):
     wide = _width(b, apart_b, n) == 4
     width = _width(a, apart_a, m if turned else k) if wide else 1
     _kernel(f"{name}_width_{width}")(
-        (_blocks(n, COLUMNS), _blocks(m, tile)), (32, WARPS),
+        (_blocks(n, COLUMNS), _blocks(m, tile)), (32, WARPS[tile]),
         (*arguments, a, apart_a, b, apart_b, m, n, k, int(cublas.exact())),
     )  # fmt: skip
 

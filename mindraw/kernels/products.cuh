@@ -9,6 +9,11 @@ struct Into {
     __device__ void operator()(int e, real number) const { out[e] = number; }
 };
 
+struct Both {
+    real *out, *copy;
+    __device__ void operator()(int e, real number) const { out[e] = copy[e] = number; }
+};
+
 struct Onto {
     real *out;
     __device__ void operator()(int e, real number) const { out[e] += number; }

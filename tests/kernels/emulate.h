@@ -18,6 +18,8 @@
 #define __launch_bounds__(...)
 #define __threadfence()
 #define EMULATED
+#define SHARED(name) real *const name = reinterpret_cast<real *>(machine.shared.data())
+#define PREFETCH(address) (void)(address)
 
 struct dim3 {
     unsigned x, y, z;
@@ -37,7 +39,7 @@ struct Barrier {
 
 static struct {
     std::vector<ucontext_t> fibers;
-    std::vector<char> alive, stacks;
+    std::vector<char> alive, stacks, shared;
     std::vector<double> exchange;
     std::vector<std::array<unsigned, 6>> factors;
     std::vector<Barrier> warps;
@@ -47,6 +49,8 @@ static struct {
     unsigned here, threads, live, moves;  // moves: arrivals at barriers, and threads that ended
     const char *fault;
 } machine;
+
+constexpr size_t GUARD = 256;  // bytes behind the shared memory, which must stay as they are
 
 static void meet(Barrier &barrier, unsigned size)
 {
@@ -158,6 +162,7 @@ static void run_warp(unsigned warp, bool reverse)
 static void run_block(bool reverse)
 {
     const size_t stack = 32768;
+    std::fill(machine.shared.begin(), machine.shared.end(), char(0xff));  // of numbers, NaN
     const unsigned n = machine.threads;
     machine.fibers.resize(n);
     machine.stacks.resize(n * stack);
@@ -181,6 +186,8 @@ static void run_block(bool reverse)
         if (machine.moves == before)
             machine.fault = "threads wait at a barrier that others do not reach";
     }
+    for (size_t k = machine.shared.size() - GUARD; k < machine.shared.size(); ++k)
+        if (machine.shared[k] != char(0xff)) machine.fault = "more shared memory than was given";
 }
 
 template <class T>
@@ -192,7 +199,7 @@ constexpr char kind()
 // Returns what is wrong, or null. `kinds` says what was passed: pointers, integers, doubles.
 template <class... A, size_t... k>
 const char *run(void (*kernel)(A...), const char *kinds, void **arguments, const unsigned *grid,
-                const unsigned *block, bool reverse, std::index_sequence<k...>)
+                const unsigned *block, unsigned shared, bool reverse, std::index_sequence<k...>)
 {
     const char expected[] = {kind<A>()..., 0};
     if (std::string(kinds) != expected) return "the arguments do not fit the kernel's";
@@ -200,6 +207,7 @@ const char *run(void (*kernel)(A...), const char *kinds, void **arguments, const
     if (machine.threads > 1024 || block[2] > 64) return "too many threads in a block";
     if (grid[1] > 65535 || grid[2] > 65535) return "the grid is too large";
     machine.fault = nullptr;
+    machine.shared.resize(shared + GUARD);
     machine.body = [&] { kernel(*static_cast<A *>(arguments[k])...); };
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
@@ -217,8 +225,8 @@ const char *run(void (*kernel)(A...), const char *kinds, void **arguments, const
     static std::index_sequence_for<A...> indices_##kernel(void (*)(A...));                  \
     extern "C" const char *launch_##kernel(const char *kinds, void **arguments,             \
                                            const unsigned *grid, const unsigned *block,     \
-                                           int reverse)                                     \
+                                           unsigned shared, int reverse)                    \
     {                                                                                       \
-        return run(kernel, kinds, arguments, grid, block, reverse,                          \
+        return run(kernel, kinds, arguments, grid, block, shared, reverse,                  \
                    decltype(indices_##kernel(kernel)){});                                   \
     }

@@ -52,15 +52,16 @@ class Kernel:
         self.launch.restype = ctypes.c_char_p
         self.reverse = reverse
 
-    def __call__(self, grid, block, arguments):
+    def __call__(self, grid, block, arguments, shared_mem=0):
         assert self.wide or math.prod(block) <= USUAL, "more threads than registers may allow"
         boxes = [self._box(argument) for argument in arguments]
         kinds = "".join(kind for kind, _ in boxes).encode()
         pointers = (ctypes.c_void_p * len(boxes))(*(ctypes.addressof(box) for _, box in boxes))
         three = ctypes.c_uint * 3
         fault = self.launch(
-            kinds, pointers, three(*(*grid, 1, 1)[:3]), three(*(*block, 1, 1)[:3]), self.reverse
-        )
+            kinds, pointers, three(*(*grid, 1, 1)[:3]), three(*(*block, 1, 1)[:3]), shared_mem,
+            self.reverse,
+        )  # fmt: skip
         assert fault is None, fault.decode()
 
     @staticmethod

@@ -66,8 +66,10 @@ def test_launches_match_the_sources():
     constants = dict(re.findall(r"^#define (\w+) (\d+)\b", text, re.MULTILINE))
     assert int(constants["NORM_THREADS"]) == fused.FLAT
     assert int(constants["MOST_PARTS"]) == fused.MOST_PARTS
-    ours = dict(re.findall(r"^constexpr int (\w+) = (\d+);", matmul.source(), re.MULTILINE))
-    assert (int(ours["COLUMNS"]), int(ours["PARTS"])) == (matmul.COLUMNS, matmul.WARPS)
+    ours = dict(re.findall(r"^constexpr int (\w+) = (.*?);", matmul.source(), re.MULTILINE))
+    assert int(ours["COLUMNS"]) == matmul.COLUMNS and ours["PARTS"] == "32 / S"
+    assert all(matmul.WARPS[rows] == 32 // (rows // 8) for rows in (16, 32))
+    assert matmul.WARPS[matmul.UNITS] == 32 // 4
     for columns, rows in (fused.ELEMENTS, fused.SUMS, *WARPS):
         assert columns * rows <= int(constants["MOST_THREADS"])
     assert all(columns == 32 for columns, _ in WARPS)

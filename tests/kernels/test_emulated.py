@@ -35,6 +35,13 @@ def test_attention(emulated, name, dtype, apart):
         compare_attention(emulated, name, Maker(seed, dtype, apart), *sizes)
 
 
+@pytest.mark.parametrize("name", GLIMPSE)
+def test_attention_without_shared_memory(emulated, name, monkeypatch):
+    monkeypatch.setattr(fused, "SHARED", 0)
+    for seed, sizes in enumerate(GLIMPSES):
+        compare_attention(emulated, name, Maker(seed, "float64", apart=False), *sizes)
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 5001])
 def test_noise(emulated, n, dtype):

@@ -76,7 +76,9 @@ def launched(monkeypatch):
     def use(library):
         def kernel(name):
             names.append(name)
-            return emulation.Kernel(library, name, len(names) % 2 == 0)
+            found = emulation.Kernel(library, name, len(names) % 2 == 0)
+            found.wide = True
+            return found
 
         monkeypatch.setattr(matmul, "_kernel", kernel)
         monkeypatch.setattr(matmul, "tensor_cores", lambda: True)
@@ -190,15 +192,15 @@ SHORT = [(64, 48, 100), (35, 40, 100), (33, 30, 36), (17, 1, 5), (40, 264, 33), 
 
 def all_products():
     """Yield the errors of products that take every kernel."""
-    for enough in (1, 100):
-        matmul.ENOUGH, before = enough, matmul.ENOUGH
+    for at_a_time in (0, 132):
+        matmul.AT_A_TIME, before = at_a_time, matmul.AT_A_TIME
         try:
             for sizes in SHORT:
                 for turned in (False, True):
                     for offset in (0, 2, 1):
                         yield worst_error(*sizes, turned, offset)
         finally:
-            matmul.ENOUGH = before
+            matmul.AT_A_TIME = before
 
 
 def test_short_products(short, launched):
@@ -234,6 +236,8 @@ def test_which_products_are_short(handle, launched, monkeypatch):
 
     assert which(1024, 520, 100) == "matmul_rows_32_width_4"
     assert which(200, 256, 100) == "matmul_rows_16_width_4"
+    assert which(528, 256, 100) == "matmul_rows_16_width_4"
+    assert which(532, 256, 100) == "matmul_rows_32_width_4"
     assert which(1024, 562, 100) == "matmul_rows_32_width_2"
     assert which(1024, 563, 100) == "matmul_rows_32_width_1"
     assert which(1024, 520, 99) == "matmul_rows_32_width_1"
@@ -284,13 +288,13 @@ def lstm_errors(units, n, B, rows, seed=0):
 
 
 def all_lstms():
-    for enough in (1, 100):
-        matmul.ENOUGH, before = enough, matmul.ENOUGH
+    for at_a_time in (0, 132):
+        matmul.AT_A_TIME, before = at_a_time, matmul.AT_A_TIME
         try:
             for sizes in LSTMS:
                 yield from lstm_errors(*sizes)
         finally:
-            matmul.ENOUGH = before
+            matmul.AT_A_TIME = before
 
 
 def test_an_lstm_in_one_launch(short, launched):
@@ -315,16 +319,16 @@ FAULTS = [
     ("+ 0x1000u) & 0xffffe000u", ") & 0xfffe0000u"),
     ("multiply_add(small[i][j], a_low[i], b_high);", ""),
     ("multiply_add(small[i][j], a_high[i], b_low);", ""),
-    ("n, N, k + CHUNK * PARTS, K", "n, N, k + CHUNK, K"),
+    ("n, N, k + CHUNK * PARTS<S>, K", "n, N, k + CHUNK, K"),
     ("    __syncthreads();\n}\n\ntemplate <int S>", "}\n\ntemplate <int S>"),
-    ("warp < PARTS", "warp < PARTS - 1"),
+    ("warp < PARTS<S>", "warp < PARTS<S> - 1"),
     ("n + column < N)", "n + column <= N)"),
     ("2 * i + part % 2, 2 * q", "2 * i + part / 2, 2 * q"),
     ("4 * (2 * t + part % 2) + j", "2 * (4 * t + part % 2) + j"),
     ("{first, units, 0, units}", "{first, units, 8, units}"),
     ("WARP + 8 * gate, LANE", "WARP + 8 * (gate ^ 1), LANE"),
     ("first + row < units && b < N", "first + row < units - 1 && b < N"),
-    ("row += PARTS", "row += 2 * PARTS"),
+    ("row += PARTS<S>", "row += 2 * PARTS<S>"),
     ("if (u_there) d +=", "if (!u_there) d +="),
 ]
 
