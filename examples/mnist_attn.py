@@ -36,7 +36,7 @@ PRESETS = {
         initial="zeros",
         minibatches=10_000,
     ),
-    # the length is ours: the paper does not give it
+    # ours are the start, the rate's schedule and the length: the paper does not give them
     "paper": Experiment(
         name="mnist_attn",
         dataset="binarized-mnist",
@@ -44,7 +44,10 @@ PRESETS = {
         z=100,
         read_n=2,
         write_n=5,
-        epochs=100,
+        canvas="mean",
+        filters="broad",
+        schedule="cosine",
+        epochs=300,
     ),
 }
 
