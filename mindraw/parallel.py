@@ -30,11 +30,18 @@ def split(n, parts, multiple=ROWS):
     return [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
 
 
-def default_threads(batch):
-    """Return how many processes suit a minibatch of `batch` on this machine."""
+def default_threads(batch, smallest=SMALLEST_SHARE):
+    """Return how many processes suit a minibatch of `batch` on this machine.
+
+    Parameters
+    ----------
+    batch : int
+    smallest : int
+        Examples that each process is to have at least.
+    """
     if not can_fork() or _controller() is None:
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), batch // SMALLEST_SHARE))
+    return max(1, min(len(os.sched_getaffinity(0)), batch // smallest))
 
 
 def _controller():

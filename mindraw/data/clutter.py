@@ -95,6 +95,8 @@ class ClutteredSplit(Split):
         Whole digits are deformed by up to this much of each displacement in `BASIS`.
     """
 
+    slow = True
+
     def __init__(self, pixels, labels, source, clutter, target, key, endless, bend=0.0):
         super().__init__(len(pixels))
         self.digits = pixels.reshape(-1, SIDE, SIDE)

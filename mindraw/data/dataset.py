@@ -17,7 +17,11 @@ class Split:
     size : int
         Number of pictures n, also ``len(split)``.
     labels : uint8 array (n,) or None
+    slow : bool
+        Whether making a minibatch's pictures takes longer than a step with them may on a GPU.
     """
+
+    slow = False
 
     def __init__(self, size, labels=None):
         self.size = size

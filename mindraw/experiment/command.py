@@ -82,7 +82,8 @@ def _main(presets, argv, finish):
             inner = Run.open if is_run(run.before) else partial(Run.create, config=settings)
             with inner(run.before) as first:
                 code = _train(before, settings, task, first, None, run.folder)
-            task.model.workers.forget()
+            for workers in task.teams:
+                workers.forget()
             if code:
                 return code
             own = own.but(threads=before.threads, start_from=str(run.before))
@@ -161,7 +162,7 @@ def _tell(experiment, task, run, outcome):
     last = outcome.rows[-1]
     memory = peak_memory()
     if memory is not None:
-        memory += task.model.workers.memory_beside() / 1e6
+        memory += sum(workers.memory_beside() for workers in task.teams) / 1e6
     found, lines = experiment.tell(task, last)
     summary = {
         "mindraw": __version__,

@@ -4,11 +4,15 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..parallel import Workers, default_threads
 from ..parallel import split as shares
 from ..team import shared_zeros
 from .ledger import sum_into
 from .minibatches import Minibatches
 from .streams import TEST, TRAIN
+
+#: Pictures that a process makes at least where a GPU computes.
+FEWEST = 8
 
 
 class Task:
@@ -32,6 +36,8 @@ class Task:
         What `step` returns, in this order.
     measures : tuple of str
         What the history holds for each split.
+    teams : set of mindraw.parallel.Workers
+        Those of the model, and those that make its pictures, which on a CPU are the same.
 
     Raises
     ------
@@ -46,7 +52,12 @@ class Task:
         self._splits = (dataset.train, dataset.test)
         self._indices = shared_zeros((model.batch,), np.int64)
         self._images = shared_zeros((model.batch, model.config.D), np.float32)
-        self._shares = shares(model.batch, model.workers.threads, multiple=1)
+        self._makers = model.workers
+        if self.ops.name != "numpy" and getattr(dataset.train, "slow", False):
+            # a GPU goes on with what is queued meanwhile, and one core would keep it waiting
+            self._makers = Workers(default_threads(model.batch, FEWEST))
+        self.teams = {model.workers, self._makers}
+        self._shares = shares(model.batch, self._makers.threads, multiple=1)
         self.config = asdict(model.config)
         self.training = {
             "dataset": dataset.name,
@@ -82,12 +93,13 @@ class Task:
     def columns(self, split, indices, epoch):
         """Return images as columns, array (D, b) on the backend; valid until the next call.
 
-        The model's processes make them together, each a share: fresh ones, such as bent digits
-        among distractors, take a fifth as long as the step that follows.
+        Several processes make them together, each a share: fresh ones, such as bent digits among
+        distractors, take a fifth as long as the step that follows on a CPU, and on a GPU longer
+        than that.
         """
         b, number = len(indices), self._splits.index(split)
         self._indices[:b] = indices
-        self.model.workers.together(self._make, self._shares, number, epoch, b)
+        self._makers.together(self._make, self._shares, number, epoch, b)
         return self.ops.asarray(self._images[:b].T, copy=False)
 
     def _make(self, share, meet, number, epoch, b):

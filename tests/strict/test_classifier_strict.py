@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from standin import get_standin
 
-from mindraw import Adam, get_backend
+from mindraw import Adam, get_backend, training
 from mindraw.centring import Centring
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier
@@ -71,8 +71,8 @@ def test_a_step_reads_and_allocates_nothing(config):
 class Split:
     """Pictures of noise, another in every epoch, and a class for each."""
 
-    def __init__(self, n):
-        self.n = n
+    def __init__(self, n, slow=False):
+        self.n, self.slow = n, slow
 
     def __len__(self):
         return self.n
@@ -84,9 +84,12 @@ class Split:
         return np.asarray(indices) % 3
 
 
-def test_training_and_resuming(tmp_path):
+@pytest.mark.parametrize("makers", [1, 3])
+def test_training_and_resuming(tmp_path, makers, monkeypatch):
     """Trained in two pieces, on one backend, on the other, and crossing over in between."""
-    dataset = SimpleNamespace(name="toy", shape=(1, 4, 5), train=Split(30), test=Split(9))
+    monkeypatch.setattr(training.task, "default_threads", lambda batch, fewest: makers)
+    train, test = Split(30, slow=makers > 1), Split(9)
+    dataset = SimpleNamespace(name="toy", shape=(1, 4, 5), train=train, test=test)
     backends = {"numpy": lambda: get_backend("numpy"), "strict": get_standin}
     results = []
     for number, names in enumerate([("numpy", "numpy"), ("numpy", "strict"), ("strict", "numpy")]):
@@ -94,6 +97,8 @@ def test_training_and_resuming(tmp_path):
         for piece, name in enumerate(names):
             model, adam = built(CONFIGS["zeros"], backends[name]())
             task = ClassifyTask(model, dataset, seed=3)
+            ours = max(workers.threads for workers in task.teams)
+            assert ours == (makers if name == "strict" else 1)
             plan = Plan(5 + 6 * piece, report=3, evaluate=4, checkpoint=2)
             opened = Run.open(folder) if piece else Run.create(folder, {})
             with opened as run, Session(task, adam, plan, run) as session:
