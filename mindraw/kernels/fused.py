@@ -8,11 +8,10 @@ CuPy's cache. Launches go to CuPy's current stream; only one stream at a time ma
 """
 
 import functools
-import importlib.resources
-import re
 
 from ..errors import MindrawError
 from .arguments import dense, patches, rows
+from .sources import joined
 
 SOURCES = (
     "common.cuh",
@@ -55,9 +54,7 @@ MOST_PARTS = 1024
 
 def source():
     """Return the CUDA sources as one translation unit."""
-    folder = importlib.resources.files(__package__)
-    text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
-    return re.sub(r'^#include ".*"\n', "", text, flags=re.MULTILINE)
+    return joined(SOURCES)
 
 
 @functools.cache

@@ -7,12 +7,11 @@ threads go on to those in the same launch.
 """
 
 import functools
-import importlib.resources
-import re
 
 from . import cublas
 from .arguments import rows
 from .cublas import AS_IT_IS, REAL, TRANSPOSED
+from .sources import joined
 
 SOURCES = ("common.cuh", "lstm.cuh", "matmul.cu")
 #: As in matmul.cu: columns of a tile, units of an LSTM in a block, and warps for so many rows or
@@ -26,9 +25,7 @@ LARGEST, AT_A_TIME = 2 << 20, 132
 
 def source():
     """Return the CUDA sources as one translation unit."""
-    folder = importlib.resources.files(__package__)
-    text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
-    return re.sub(r'^#include ".*"\n', "", text, flags=re.MULTILINE)
+    return joined(SOURCES)
 
 
 @functools.cache
