@@ -115,7 +115,7 @@ def draw(seen: dict[str, list[Launch]], path: Path, steps_of_time: int) -> None:
         ax.set_title(f"launched {way}", loc="left", fontsize=9)
     axes[-1].set_xlabel("microseconds")
     figure.legend(used.values(), used.keys(), loc="lower center", ncols=4, fontsize=7)
-    figure.tight_layout(rect=(0, 0.25, 1, 1))
+    figure.tight_layout(rect=(0, 0.14, 1, 1))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
