@@ -334,9 +334,9 @@ def _main() -> None:
         deadline = options.patience and time.monotonic() + options.patience
         started = start(name, list(dict.fromkeys(options.engines)), setting)
         rows += run_config(name, started, options.rounds, options.steps, setting, deadline)
+        if options.json:  # after each, so that whoever has to stop keeps what was timed
+            options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
     print_table(rows)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":
