@@ -349,20 +349,25 @@ def durations(runner, x, count: int, setting: Setting) -> list[float]:
     return seconds
 
 
-def count_launches(runner, x, setting: Setting) -> int | None:
+def watched(runner, x) -> list:
     """Kernels, copies and fills of one step on a GPU, one by one, those of a graph too.
 
-    They are counted by the GPU's own profiler, which PyTorch brings: None without it, or on a CPU.
+    They are the events of the GPU's own profiler, which PyTorch brings.
     """
+    from torch.profiler import DeviceType, ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        runner.step(1 % len(x))
+        runner.wait()
+    return [event for event in profiler.events() if event.device_type == DeviceType.CUDA]
+
+
+def count_launches(runner, x, setting: Setting) -> int | None:
+    """How many `watched` gives: None without PyTorch, or on a CPU."""
     if setting.device == "cpu":
         return None
     try:
-        from torch.profiler import DeviceType, ProfilerActivity, profile
-
-        with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-            runner.step(1 % len(x))
-            runner.wait()
-        return sum(event.device_type == DeviceType.CUDA for event in profiler.events())
+        return len(watched(runner, x))
     except Exception as error:  # a count is not worth a bench
         print(f"launches are not counted: {type(error).__name__}: {error}")
         return None

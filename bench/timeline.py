@@ -10,7 +10,6 @@ ended. Watched by it kernels take as long as else, and the pauses between them a
 from __future__ import annotations
 
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +20,11 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.configs import CONFIGS, make_problem
-from bench.engines import Mindraw, Setting, prepare_environment
+from bench.engines import Mindraw, Setting, durations, prepare_environment, watched
 from bench.options import at_least_one, new_file
 from mindraw.commands import Parser, guarded
 
-WARM_UP = 5
+WARM_UP, REPEATS = 5, 5
 #: How the step is launched, and whether it is recorded for that.
 WAYS = {"one by one": False, "as a graph": True}
 
@@ -38,31 +37,11 @@ class Launch(NamedTuple):
     end: float
 
 
-def milliseconds(runner, x, steps: int) -> list[float]:
-    """Time steps in ms, each from idle to idle divided by how many were queued: five medians."""
-    found = []
-    for _ in range(5):
-        start = time.perf_counter()
-        for k in range(steps):
-            runner.step(k % len(x))
-        runner.wait()
-        found.append(1e3 * (time.perf_counter() - start) / steps)
-    return found
-
-
-def watch(runner) -> list[Launch]:
+def watch(runner, x) -> list[Launch]:
     """Return the launches of one step in the order of their beginning."""
-    from torch.profiler import DeviceType, ProfilerActivity, profile
-
-    runner.step(0)
-    runner.wait()
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        runner.step(1)
-        runner.wait()
     launches = [
         Launch(event.name, event.time_range.start, event.time_range.end)
-        for event in profiler.events()
-        if event.device_type == DeviceType.CUDA
+        for event in watched(runner, x)
     ]
     return sorted(launches, key=lambda launch: launch.start)
 
@@ -105,7 +84,7 @@ def draw(seen: dict[str, list[Launch]], path: Path, steps_of_time: int) -> None:
     used = {}
     for ax, (way, launches) in zip(axes, seen.items(), strict=True):
         first = len(launches) // 4
-        count = max(2 * len(launches) // (2 * steps_of_time), 1)
+        count = max(len(launches) // steps_of_time, 1)  # as many as one forward and one backward
         part = launches[first : first + count]
         for name, start, end in part:
             label = short(name, 40)
@@ -145,8 +124,12 @@ def _main() -> None:
         for k in range(WARM_UP):
             runner.step(k % len(x))
         runner.wait()
-        found = milliseconds(runner, x, options.steps)
-        launches = seen[way] = watch(runner)
+        found = [
+            1e3 * seconds
+            for _ in range(REPEATS)
+            for seconds in durations(runner, x, options.steps, setting)
+        ]
+        launches = seen[way] = watch(runner, x)
         span = max(launch.end for launch in launches) - launches[0].start
         print(
             f"launched {way}: {np.median(found):.3f} ms a step ({min(found):.3f} to "
