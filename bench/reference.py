@@ -50,18 +50,18 @@ class TorchModel:
             leaf.data, leaf.grad = values[name], slots[name]
         self._eager, self._forward = forward, torch.compile(forward) if compiled else forward
 
-    def loss(self, x, other):
-        """The parts of the loss (b,), nats, from x (D, b) and what else the model takes."""
+    def loss(self, x, *others):
+        """What the task is told (b,), from x (D, b) and what else the model takes."""
         with torch.no_grad():
-            losses, told = self._losses(self._eager, self._images(x), torch.from_numpy(other))
-        return [part.numpy() for part in (*losses, *told)]
+            _, told = self._losses(self._eager, self._images(x), *map(torch.from_numpy, others))
+        return [part.numpy() for part in told]
 
-    def loss_and_gradient(self, x, other):
+    def loss_and_gradient(self, x, *others):
         """The same for a full minibatch, and set `gradients` to those of the mean loss."""
-        losses, told = self._losses(self._forward, self._images(x), torch.from_numpy(other))
+        total, told = self._losses(self._forward, self._images(x), *map(torch.from_numpy, others))
         self.gradients.flat.fill(0)  # autograd adds to what it finds
-        sum(losses).mean().backward()
-        return [part.detach().numpy() for part in (*losses, *told)]
+        total.mean().backward()
+        return [part.detach().numpy() for part in told]
 
     def _images(self, x):
         """Columns (D, b) as PyTorch's (b, C, H, W)."""
@@ -72,8 +72,8 @@ class TorchModel:
         """The peer, and the function of it that is trained through."""
         raise NotImplementedError
 
-    def _losses(self, forward, images, other):
-        """The parts (b,) that are minimised, in nats, and those that are only told."""
+    def _losses(self, forward, images, *others):
+        """What is minimised (b,), in nats, and the parts (b,) that the task is told."""
         raise NotImplementedError
 
 
@@ -92,7 +92,8 @@ class DrawModel(TorchModel):
 
     def _losses(self, forward, images, eps):
         """With noise (T, z, b), which PyTorch takes as (T, b, z)."""
-        return forward(images, eps.transpose(1, 2).contiguous()), ()
+        parts = forward(images, eps.transpose(1, 2).contiguous())
+        return sum(parts), parts
 
 
 class ClassifierModel(TorchModel):
@@ -100,16 +101,22 @@ class ClassifierModel(TorchModel):
 
     names = torch_classify.NAMES
 
+    def __init__(self, model, compiled: bool = False):
+        self.aim_loss = model.aim_loss
+        super().__init__(model, compiled)
+
     def _build(self, params):
         config = self.config
-        peer = TorchClassifier(params, config.T, self.dtype, config.first_every)
+        peer = TorchClassifier(params, config.T, self.dtype, config.first_every, self.aim_loss)
         return peer, peer.logits
 
-    def _losses(self, forward, images, target):
-        """With 1 at the class of each picture (K, b); told is which are wrong."""
-        logits, labels = forward(images), target.argmax(0)
+    def _losses(self, forward, images, target, places=None):
+        """With 1 at the class of each picture (K, b), and with an aim loss where to look (2, b)."""
+        (logits, centres), labels = forward(images), target.argmax(0)
         wrong = (logits.argmax(1) != labels).to(self.dtype)
-        return (torch.nn.functional.cross_entropy(logits, labels, reduction="none"),), (wrong,)
+        loss = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        away = 0 if self.aim_loss is None else self.peer.away(centres, places.T)
+        return loss + away, (loss, wrong)
 
 
 def torch_model(model, compiled: bool = False) -> TorchModel:

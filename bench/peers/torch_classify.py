@@ -41,6 +41,8 @@ class TorchClassifier(nn.Module):
     dtype : torch.dtype
     first_every : int or None
         Every how many glimpses one looks as the first; None for the first alone.
+    aim_loss : (float, float) or None
+        What it costs to look elsewhere than at a given place, in nats, and within how many pixels.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class TorchClassifier(nn.Module):
         glimpses: int,
         dtype: torch.dtype = torch.float32,
         first_every: int | None = None,
+        aim_loss: tuple[float, float] | None = None,
     ):
         super().__init__()
+        self.aim_loss = aim_loss
         self.first_every = first_every or glimpses
         self.T, self.h = glimpses, params["classify.W"].shape[1]
 
@@ -81,22 +85,39 @@ class TorchClassifier(nn.Module):
         }
         return {k: (v if ".W" in k else v[:, None]).cpu().numpy().copy() for k, v in values.items()}
 
-    def logits(self, x: Tensor) -> Tensor:
-        """What enters the softmax (B, K), from pictures (B, C, H, W)."""
-        B, C = x.shape[:2]
+    def logits(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What enters the softmax (B, K), from pictures (B, C, H, W).
+
+        And the centres (B, 2) of all glimpses that the state has aimed, x and y in pixels.
+        """
+        B, C, H, W = x.shape
+        half, centres = x.new_tensor([(W + 1) / 2, (H + 1) / 2]), []
         N = math.isqrt((self.encoder.in_features - self.h) // C)
         filterbank = Filterbank(N, x)
         h, cell = self.h_0.expand(B, self.h), x.new_zeros(B, self.h)
         for t in range(self.T):
             learned = t % self.first_every == 0 and self.first is not None
             where = self.first.expand(B, 5) if learned else self.attend(h)
+            if not learned:
+                centres.append(half * (where[:, :2] + 1) - 1)
             glimpse = read(x, *filterbank(where)).flatten(1)
             h, cell = lstm(self.encoder, [glimpse, h], cell)
-        return self.classify(h)
+        return self.classify(h), centres
 
-    def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor]:
-        """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,)."""
-        return (F.cross_entropy(self.logits(x), labels, reduction="none"),)
+    def away(self, centres: list[Tensor], places: Tensor) -> Tensor:
+        """What it costs (B,), in nats, that glimpses looked there and not at the places (B, 2)."""
+        weight, within = self.aim_loss
+        squares = ((torch.stack(centres) - places) ** 2).sum(dim=2)
+        return weight * torch.log1p(squares / within**2).sum(dim=0)
+
+    def forward(self, x: Tensor, labels: Tensor, places: Tensor | None = None) -> tuple[Tensor]:
+        """Cross-entropy (B,) in nats, from pictures (B, C, H, W) and classes (B,).
+
+        With an aim loss that, too, from where to look (B, 2).
+        """
+        logits, centres = self.logits(x)
+        losses = (F.cross_entropy(logits, labels, reduction="none"),)
+        return losses if self.aim_loss is None else (*losses, self.away(centres, places))
 
 
 def gradients(
@@ -106,6 +127,8 @@ def gradients(
     glimpses: int,
     dtype: torch.dtype = torch.float64,
     first_every: int | None = None,
+    aim_loss: tuple[float, float] | None = None,
+    places: np.ndarray | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Losses and the gradient of their mean over the batch, for comparison with mindraw's.
 
@@ -118,17 +141,20 @@ def gradients(
         Classes, or their probabilities.
     glimpses : int
         T.
-    dtype, first_every
+    dtype, first_every, aim_loss
         As in `TorchClassifier`.
+    places : np.ndarray (B, 2) or None
+        Where to look, for an aim loss.
 
     Returns
     -------
     losses : np.ndarray (B,)
-        Nats.
+        Nats; the aim loss is among them.
     gradients : dict of str to np.ndarray
         By mindraw's names, in mindraw's shapes.
     """
-    model = TorchClassifier(params, glimpses, dtype, first_every)
-    (losses,) = model(torch.tensor(x, dtype=dtype), torch.tensor(target))
+    model = TorchClassifier(params, glimpses, dtype, first_every, aim_loss)
+    where = () if places is None else (torch.tensor(places, dtype=dtype),)
+    losses = sum(model(torch.tensor(x, dtype=dtype), torch.tensor(target), *where))
     losses.mean().backward()
     return losses.detach().numpy(), model.to_mindraw(gradients=True)

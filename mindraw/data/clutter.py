@@ -167,6 +167,14 @@ class ClutteredSplit(Split):
         codes = np.sort(found.astype(np.int64), axis=1) @ powers(self.clutter.digits)
         return np.searchsorted(self._table, codes).astype(np.uint8)
 
+    def places(self, indices, epoch=0):
+        """Return the centres of the digits: see `Split.places`; None where there are several."""
+        if self.clutter.digits > 1:
+            return None
+        _, digits = self.draw(indices, epoch)
+        corners = np.concatenate([digits.left.T, digits.top.T])
+        return (corners + (SIDE - 1) / 2).astype(np.float32)
+
     def _which(self, indices, epoch):
         """Return which digits the pictures hold, (B, digits): the first is the picture's own."""
         if self.clutter.digits == 1:

@@ -50,6 +50,16 @@ class Split:
         """Return the classes of pictures, uint8 array (B,): here their labels."""
         return self.labels[indices]
 
+    def places(self, indices, epoch=0):
+        """Return where in its picture lies what the class is of, where that is known.
+
+        Returns
+        -------
+        float32 array (2, B) or None
+            x and y of its centre, in pixels counted from 0 at the centre of the first.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -6,12 +6,14 @@ from typing import Literal
 import numpy as np
 
 from .. import data
+from ..commands import tell
 from ..errors import MindrawError, require_whole
 from ..models.attention import Aim
 from ..models.classify import Classifier
 from ..models.config import ClassifierConfig
+from ..nn.aim import AimLoss
 from ..training import ClassifyTask
-from .options import Options
+from .options import Options, is_number
 from .report import title
 
 #: Options of the data set "cluttered-mnist".
@@ -65,6 +67,11 @@ class Classification(Options):
         Minibatches with all glimpses, after those with the first.
     grow_lr : float
         Adam's learning rate in these, at the start.
+    aim_loss : float
+        What it costs a glimpse to look away from the digit while training, in nats; 0 to learn from
+        the classes alone, as where it is not known where the digit lies.
+    aim_within : float
+        From which distance on being farther away counts less, in pixels.
     span : float
         Side of a glimpse before training, in parts of the picture's.
     deviation : float
@@ -98,6 +105,8 @@ class Classification(Options):
     grow_from: int | None = None
     grow_minibatches: int = 100_000
     grow_lr: float = 0.0005
+    aim_loss: float = 0.0
+    aim_within: float = 20.0
     span: float = 1.0
     deviation: float = 1.0
     gain: float = 1.0
@@ -115,7 +124,9 @@ class Classification(Options):
         require_whole("grow_minibatches", self.grow_minibatches)
         aims = ("span", "deviation", "gain")
         firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
-        self.require_positive("grow_lr", *aims, *firsts)
+        self.require_positive("grow_lr", "aim_within", *aims, *firsts)
+        if not (is_number(self.aim_loss) and self.aim_loss >= 0):
+            raise MindrawError(f"aim_loss is {self.aim_loss!r}: it must be a number of at least 0")
         if firsts and self.first != "learned":
             raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
         self.model_config((1, 28, 28), 10)
@@ -161,7 +172,7 @@ class Classification(Options):
     def build(self, dataset, ops):
         """Return the task, with a model to start from."""
         config = self.model_config(dataset.shape, dataset.classes)
-        model = Classifier(config, ops, self.batch, self.threads)
+        model = Classifier(config, ops, self.batch, self.threads, self._aim_loss(dataset))
         aim = Aim(self.span, self.deviation, self.gain)
         first = (self.first_span, self.first_deviation, self.first_gain)
         first = Aim(*(other if own is None else own for own, other in zip(first, aim, strict=True)))
@@ -215,6 +226,18 @@ class Classification(Options):
             f"train error  {last['train_error']:.2f} % over the last row of the history "
             f"({last['train_loss']:.4f} nats)",
         ]
+
+    def _aim_loss(self, dataset):
+        """Return what it costs to look elsewhere, if anything: None where it is not known."""
+        if not self.aim_loss:
+            return None
+        if dataset.train.places([0]) is None:
+            tell(
+                "mindraw: where to look is known of one digit in cluttered-mnist only: aim_loss is "
+                "left out; if the loss does not fall, give a smaller --lr"
+            )
+            return None
+        return AimLoss(self.aim_loss, self.aim_within)
 
     def _paths(self, task, path, indices, words):
         from .. import figures

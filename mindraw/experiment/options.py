@@ -172,11 +172,11 @@ class Options:
                 continue
             require_whole(name, value, least)
         self.require_positive("init_scale", "lr", "aim_rate", "clip", "lr_decay", "lr_decay_every")
-        if not _is_number(self.forget):
+        if not is_number(self.forget):
             raise MindrawError(f"forget is {self.forget!r}: it must be a number")
-        if not (_is_number(self.beta1) and 0 <= self.beta1 < 1):
+        if not (is_number(self.beta1) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
-        if not (_is_number(self.lr_floor) and 0 <= self.lr_floor <= self.lr):
+        if not (is_number(self.lr_floor) and 0 <= self.lr_floor <= self.lr):
             raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
         if self.lr_decay > 1:
             raise MindrawError(f"lr_decay is {self.lr_decay!r}: it must be at most 1")
@@ -198,7 +198,7 @@ class Options:
                 if value in choices:
                     return
                 raise MindrawError(f"{name} is {value!r}: use one of {', '.join(choices)}")
-            if kind is float and _is_number(value):
+            if kind is float and is_number(value):
                 return
             if kind is not float and isinstance(value, kind) and not isinstance(value, bool):
                 return
@@ -210,7 +210,7 @@ class Options:
         """Refuse an option that is no positive number."""
         for name in names:
             value = getattr(self, name)
-            if not (_is_number(value) and value > 0):
+            if not (is_number(value) and value > 0):
                 raise MindrawError(f"{name} is {value!r}: it must be a positive number")
 
     def steps(self, per_epoch):
@@ -293,7 +293,7 @@ class Options:
         raise NotImplementedError
 
 
-def _is_number(value):
+def is_number(value):
     """Whether a value is a finite number."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and -sys.float_info.max <= value <= sys.float_info.max

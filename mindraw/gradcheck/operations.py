@@ -14,6 +14,7 @@ from ..models.classify import Classifier
 from ..models.config import ClassifierConfig, DrawConfig
 from ..models.draw import Draw
 from ..nn import bernoulli, read, softmax
+from ..nn.aim import AimLoss
 from . import pairs
 from .checker import COMPLEX
 
@@ -144,8 +145,8 @@ class WholeModel:
         """Return a minibatch that is unlike the given one."""
         return 1 - x, -eps
 
-    def nats(self, losses):
-        """Return the loss of each example, from what the model returned."""
+    def nats(self, model, losses):
+        """Return the loss of each example, from a model and what it returned."""
         return sum(losses)
 
     def sample(self, seed):
@@ -168,7 +169,7 @@ class WholeModel:
 
         def forward(**inputs):
             losses = model.loss(*map(ops.asarray, take(inputs)))
-            return {"loss": self.nats([ops.to_numpy(loss) for loss in losses]).mean()}
+            return {"loss": ops.to_numpy(self.nats(model, losses)).mean()}
 
         def backward(douts, **inputs):
             minibatch = take(inputs)
@@ -184,7 +185,7 @@ class WholeModel:
 
 @dataclass(frozen=True)
 class WholeClassifier(WholeModel):
-    """The same of a classifier, whose minibatch is pictures and targets."""
+    """The same of a classifier, whose minibatch is pictures, targets and maybe places."""
 
     config: ClassifierConfig
     constants: tuple = ("x", "target")
@@ -193,15 +194,18 @@ class WholeClassifier(WholeModel):
     def minibatch(self, rng):
         """Draw the constants."""
         target = probabilities(rng, (self.config.classes, self.batch))
-        return {"x": rng.random((self.config.D, self.batch)), "target": target}
+        found = {"x": rng.random((self.config.D, self.batch)), "target": target}
+        if "place" in self.constants:
+            found["place"] = self.config.W * rng.random((2, self.batch))
+        return found
 
-    def another(self, x, target):
+    def another(self, x, target, *places):
         """Return a minibatch that is unlike the given one."""
-        return 1 - x, target[::-1]
+        return 1 - x, target[::-1], *(place + 1 for place in places)
 
-    def nats(self, losses):
-        """Return the loss of each example, from what the model returned."""
-        return losses[0]
+    def nats(self, model, losses):
+        """Return the loss of each example, from a model and what it returned."""
+        return losses.loss if model.aim_loss is None else losses.loss + model.aim_losses()
 
 
 def shape_of(text, sizes):
@@ -231,6 +235,9 @@ BANKS = {"Fy": "B N H", "Fx": "B N W"}
 INTENSITY = {"gamma": between(0.3, 3)}
 PATCH_READ = (pairs.patch_read_forward, pairs.patch_read_backward)
 GLIMPSE_READ = (pairs.glimpse_read_forward, pairs.glimpse_read_backward)
+AIM = {"p": "2 B", "place": "2 B", "centre": "2 1", "weight": "", "within": ""}
+AIMED = {"place": between(0, 5), "centre": between(2, 3)}
+AIMED |= {"weight": between(0.5, 2), "within": between(1, 3)}
 LOOK, IMAGE = {"p": "5 B", "b": "5 1"}, "B H*C W"
 PLACES = {"centre": "2 1", "stride": "", "offsets": "N"}
 GRID = PLACES | {"rows": "H", "columns": "W"}
@@ -277,6 +284,13 @@ KERNELS = (
         *both(pairs.Classification(pairs.Kernel("softmax"))),
         constants=("target",),
         draws=TARGET,
+    ),
+    Operation(
+        "kernel aim",
+        AIM,
+        *both(pairs.Looking(layered=False)),
+        constants=tuple(AIM)[1:],
+        draws=AIMED,
     ),
     Operation(
         "kernel place",
@@ -367,6 +381,13 @@ LAYERS = (
         draws=TARGET,
     ),
     Operation(
+        "aim",
+        AIM,
+        *both(pairs.Looking(layered=True)),
+        constants=tuple(AIM)[1:],
+        draws=AIMED,
+    ),
+    Operation(
         "glimpse read",
         LOOK | GRID | {"x": IMAGE, "canvas": IMAGE},
         *GLIMPSE_READ,
@@ -446,6 +467,14 @@ MODELS = (
         ClassifierConfig(H=3, W=5, T=4, h=4, read_n=2, classes=3, first="learned", first_every=2),
         batch=2,
         elements=6,
+    ),
+    WholeClassifier(
+        "classify, aim loss",
+        ClassifierConfig(H=4, W=6, T=4, h=3, read_n=2, classes=3, first="learned", first_every=3),
+        batch=2,
+        elements=6,
+        constants=("x", "target", "place"),
+        options={"aim_loss": AimLoss(0.7, 2.0)},
     ),
     WholeClassifier(
         "classify, zeros, T=1, B=1, N=1",

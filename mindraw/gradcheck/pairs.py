@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..nn import filterbank, gaussian, glimpse, linear, lstm, write
+from ..nn import aim, filterbank, gaussian, glimpse, linear, lstm, write
 
 
 def unset(ops, *shape):
@@ -417,3 +417,41 @@ class Classification:
         dlogits = unset(ops, *logits.shape)
         self.layer.backward(ops, dlogits, p, target, douts["loss"])
         return {"logits": dlogits}
+
+
+# ---------------------------------------------------------------- where a glimpse looks
+
+
+class Looking:
+    """The aim loss, summed over the minibatch, of glimpses that p (2, B) moves.
+
+    It is added to what is there, and so is its gradient: of the five numbers of a glimpse the other
+    three keep what they have.
+    """
+
+    def __init__(self, layered):
+        self.layered = layered
+
+    def look(self, ops, p, centre):
+        a = unset(ops, 5, p.shape[1])
+        a[:2] = (p + 1) * centre - 1
+        return a
+
+    def forward(self, ops, p, place, centre, weight, within):
+        loss, a = ops.zeros((p.shape[1],)), self.look(ops, p, centre)
+        if self.layered:
+            aim.forward(ops, loss, a, place, aim.AimLoss(weight, within))
+        else:
+            ops.kernels.aim_forward(loss, a, place, weight, within)
+        return {"loss": loss.sum()}
+
+    def backward(self, ops, douts, p, place, centre, weight, within):
+        dp, a = unset(ops, 5, p.shape[1]), self.look(ops, p, centre)
+        dp[:2].fill(0.5)
+        if self.layered:
+            grid = SimpleNamespace(centre=centre)
+            aim.backward(ops, dp, a, place, grid, aim.AimLoss(weight, within), douts["loss"])
+        else:
+            ops.kernels.aim_backward(dp, a, place, centre, weight * douts["loss"], within)
+        dp[:2] -= 0.5
+        return {"p": dp[:2]}

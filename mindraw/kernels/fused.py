@@ -22,6 +22,7 @@ SOURCES = (
     "canvas.cu",
     "bernoulli.cu",
     "softmax.cu",
+    "aim.cu",
     "optimizer.cu",
     "filters.cuh",
     "filterbank.cu",
@@ -100,6 +101,12 @@ def _sums(name, n, B, *arguments):
     _launch(name, (_blocks(B, columns),), (columns, rows), *arguments, n, B)
 
 
+def _line(name, B, *arguments):
+    """Launch one thread for each of B columns."""
+    columns, _ = ELEMENTS
+    _launch(name, (1, _blocks(B, columns)), (columns, 1), *arguments, B)
+
+
 def _size(array):
     """Count the rows, over all leading axes, and the columns."""
     columns = array.shape[-1]
@@ -170,6 +177,15 @@ def softmax_forward(loss, wrong, p, logits, target):
 
 def softmax_backward(dlogits, p, target, scale):
     _elements("softmax_backward", *p.shape, *rows(dlogits, p, target), float(scale))
+
+
+def aim_forward(loss, a, place, weight, within):
+    _line("aim_forward", loss.size, *dense(loss), *rows(a, place), float(weight), float(within))
+
+
+def aim_backward(dp, a, place, centre, scale, within):
+    arrays = (*rows(dp, a, place), *dense(centre))
+    _line("aim_backward", dp.shape[1], *arrays, float(scale), float(within))
 
 
 def row_sums(sums, a):

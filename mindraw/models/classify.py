@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..arena import Params
 from ..centring import Layer
 from ..errors import MindrawError
-from ..nn import filterbank, glimpse, linear, lstm, softmax
+from ..nn import aim, filterbank, glimpse, linear, lstm, softmax
 from .attention import Aim
 from .classify_activations import Shard, Tape
 from .model import Model
@@ -26,7 +26,8 @@ class Classifier(Model):
     """T glimpses into an LSTM and a softmax, with every buffer laid out once.
 
     With the pictures x, (D, b), `loss` and `loss_and_gradient` take their targets, (K, b): 1 for
-    the class of each example, 0 for the others. They return `Losses`.
+    the class of each example, 0 for the others. With an `aim_loss` they take the places, too, that
+    every glimpse but an overview is to look at, (2, b): x and y in pixels. They return `Losses`.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ class Classifier(Model):
         B, the size of a minibatch.
     threads : int or None
         Processes that share a minibatch; None for what suits the machine. On a GPU there is one.
+    aim_loss : mindraw.nn.aim.AimLoss or None
+        What it costs a glimpse to look elsewhere; `gradients` has its share, `Losses` has not.
 
     Attributes
     ----------
@@ -48,8 +51,9 @@ class Classifier(Model):
         If `batch` or `threads` is not positive.
     """
 
-    def __init__(self, config, ops, batch=100, threads=None):
+    def __init__(self, config, ops, batch=100, threads=None, aim_loss=None):
         super().__init__(config, ops, batch, threads)
+        self.aim_loss = aim_loss
         self.grid = filterbank.Grid(ops, config.H, config.W, config.read_n)
         self.parameters = Params(self.parameter_shapes(), ops)
         self.gradients = self.parameters.like()
@@ -148,7 +152,11 @@ class Classifier(Model):
             self.ops.xp.copyto(windows[:, :, shard.examples], shard.read_a)
         return windows[:, :, :b]
 
-    def _take(self, x, target):
+    def aim_losses(self, b=None):
+        """Return what the last call's aim loss was, in nats, array (b,); valid until the next."""
+        return self.tape.aim[:b]
+
+    def _take(self, x, target, place=None):
         """Copy a minibatch into the static buffers and return its size."""
         config = self.config
         D, K = config.D, config.classes
@@ -163,7 +171,14 @@ class Classifier(Model):
                 f"the targets have shape {tuple(target.shape)}: this model and its pictures take "
                 f"(K, b) = ({K}, {b})"
             )
+        if self.aim_loss is not None and (place is None or tuple(place.shape) != (2, b)):
+            raise MindrawError(
+                "a model with an aim loss takes the places to look at: give "
+                f"(2, b) = (2, {b}) of them"
+            )
         self.ops.xp.copyto(self.tape.target[:, :b], target)
+        if place is not None:
+            self.ops.xp.copyto(self.tape.place[:, :b], place)
         images = x.reshape(config.C, config.H, config.W, b).transpose(3, 1, 0, 2)
         for shard in self.shards:
             here = images[shard.examples]
@@ -201,6 +216,10 @@ class Classifier(Model):
         linear.forward(ops, shard.logits, shard.h_last, p.classify.W)
         shard.logits += p.classify.b
         softmax.forward(ops, shard.loss, shard.wrong, shard.p, shard.logits, shard.target)
+        if self.aim_loss is not None:
+            shard.aim.fill(0)
+            for s in shard.aimed:
+                aim.forward(ops, shard.aim, s.bank.a, shard.place, self.aim_loss)
 
     def _backward(self, shard, meet):
         ops, columns = self.ops, shard.columns
@@ -249,9 +268,14 @@ class Classifier(Model):
 
     def _read_backward(self, shard, s):
         """From dr_t to the gradient at where step t looked."""
+        ops = self.ops
         glimpse.read_backward(
-            self.ops, s.dread, None, None, shard.dr, None, s.bank, self.grid, s.r, None, shard.image
+            ops, s.dread, None, None, shard.dr, None, s.bank, self.grid, s.r, None, shard.image
         )
+        if s.aimed and self.aim_loss is not None:
+            aim.backward(
+                ops, s.dread, s.bank.a, shard.place, self.grid, self.aim_loss, 1 / self.batch
+            )
 
     # ---------------------------------------------------------------- after the time loop
 

@@ -38,6 +38,8 @@ class Tape:
             "p": (K, B),
             "dlogits": (K, B),
             "losses": (2, B),
+            "place": (2, B),
+            "aim": (B,),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
         self.B = B
@@ -68,6 +70,8 @@ class Shard:
     first : types.SimpleNamespace
         The first of them. h_0 is the same for every example, and what the LSTM makes of it joins
         the constant part of the gates, so that of its input and weights this step has r_1's only.
+    aimed : list of types.SimpleNamespace
+        Those of them that look where the state says.
     weight_gradients : list of (function, gradient, arguments)
         Its share of what follows the time loop.
     """
@@ -92,9 +96,9 @@ class Shard:
             column = (4 * n, 1)
             shapes |= {"first_constant": column, "sums": (4 * h, 1), "look": (5, 1), "part": (n, 1)}
         self.__dict__.update(vars(carve(ops, shapes)))
-        for name in ("target", "p", "dlogits"):
+        for name in ("target", "place", "p", "dlogits"):
             setattr(self, name, getattr(tape, name)[:, seen])
-        self.loss, self.wrong = tape.loss[seen], tape.wrong[seen]
+        self.loss, self.wrong, self.aim = tape.loss[seen], tape.wrong[seen], tape.aim[seen]
         self.image_to = self.image.reshape(b, H, C, W)
         self.rows = Rows(ops)
         self.rows.add("W_u", p.encoder.W_u, h, own)
@@ -138,6 +142,7 @@ class Shard:
             )
             for t in range(T)
         ]
+        self.aimed = [s for s in self.steps if s.aimed]
         self.first, part = self.steps[0], split(R, threads)[k]
         self.first.u_all, self.first.W_u = inputs[:R, 0], self.rows.W_u[:, :R]
         self.first.du, self.first.W_u_columns = tape.du[part], p.encoder.W_u[:, part]

@@ -65,14 +65,14 @@ class Model:
                 parts.append(np.zeros(shape))
         self.parameters.load(np.concatenate([part.ravel() for part in parts]))
 
-    def loss(self, x, other):
+    def loss(self, x, *others):
         """Run forward and return the losses.
 
         Parameters
         ----------
         x : array (D, b)
             Pixels in [0, 1]; b at most the batch size.
-        other : array (..., b)
+        *others : array (..., b)
             What else the model takes: noise or targets, as its class says.
 
         Returns
@@ -85,17 +85,17 @@ class Model:
         MindrawError
             If a shape does not fit the model.
         """
-        b = self._take(x, other)
+        b = self._take(x, *others)
         self._together(self._forward)
         return self._losses(b)
 
-    def loss_and_gradient(self, x, other):
+    def loss_and_gradient(self, x, *others):
         """Run forward and backward; set `gradients` to those of the mean loss in nats.
 
         Parameters
         ----------
         x : array (D, B)
-        other : array (..., B)
+        *others : array (..., B)
 
         Returns
         -------
@@ -107,7 +107,7 @@ class Model:
         MindrawError
             If a shape does not fit the model, or the minibatch is not a full one.
         """
-        b = self._take(x, other)
+        b = self._take(x, *others)
         if b != self.batch:
             raise MindrawError(f"a gradient takes a full minibatch of {self.batch}, not {b}")
         self._together(self._forward_backward)

@@ -54,10 +54,14 @@ class ClassifyTask(Task):
     measures = ("loss", "error")
 
     def minibatch(self, split, indices, epoch, stream=None, number=None):
-        """Return the pictures (D, b) and, for each, 1 at its class (K, b); see `Task.minibatch`."""
+        """Return the pictures (D, b) and, for each, 1 at its class (K, b); see `Task.minibatch`.
+
+        For a model with an aim loss the places to look at, (2, b), too.
+        """
         classes = np.arange(self.model.config.classes)[:, None]
         target = (split.targets(indices, epoch) == classes).astype(np.float32)
-        return self.columns(split, indices, epoch), self.ops.asarray(target)
+        places = () if self.model.aim_loss is None else (split.places(indices, epoch),)
+        return self.columns(split, indices, epoch), *map(self.ops.asarray, (target, *places))
 
     def measure(self, sums, count):
         """Return the loss per example in nats, and the error in per cent; see `Task.measure`."""
@@ -92,8 +96,8 @@ class ClassifyTask(Task):
         Paths
         """
         config, indices = self.model.config, np.asarray(indices)[: self.batch]
-        x, target = self.minibatch(self.dataset.test, indices, 0)
-        self.model.loss(x, target)
+        x, *others = self.minibatch(self.dataset.test, indices, 0)
+        self.model.loss(x, *others)
         n = len(indices)
         attention = self.ops.to_numpy(self.model.windows(n))
         seen = self.ops.to_numpy(self.model.glimpses(n))  # (T, N, C, N, n)

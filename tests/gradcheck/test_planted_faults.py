@@ -20,12 +20,12 @@ from mindraw.gradcheck import CENTRAL, COMPLEX, OPERATIONS, check_operation
 from mindraw.gradcheck.operations import MODELS
 from mindraw.kernels import reference
 from mindraw.models import attentive, classify, draw, model, whole
-from mindraw.nn import bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write
+from mindraw.nn import aim, bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write
 
 #: Where a backward function may stand, in which class of it, and how faults there are named.
 PLACES = (
     *(import_module(f"{reference.__name__}.{m.name}") for m in iter_modules(reference.__path__)),
-    *(bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write),
+    *(aim, bernoulli, gaussian, glimpse, linear, lstm, read, softmax, write),
     model.Model,
     whole.WholeCanvas,
     attentive.AttentiveCanvas,
@@ -35,7 +35,7 @@ PLACES = (
 WHOLE, ATTENTION = "draw", "draw, attention"
 SEGMENTS, ATTENTION_SEGMENTS = "draw, recompute", "draw, attention, recompute"
 CLASSIFY, FIRST = "classify", "classify, first learned"
-OVERVIEWS = "classify, first learned, every 2"
+OVERVIEWS, AIMED = "classify, first learned, every 2", "classify, aim loss"
 
 #: For every backward function: the operation whose check must catch its faults, the outputs
 #: that are also scaled by 1.0005, and how many faults are planted.
@@ -45,6 +45,7 @@ TARGETS = {
     "canvas.error_image_backward": ("kernel error_image", "dcanvas_prev", 16),
     "bernoulli.bernoulli_backward": ("kernel bernoulli", "dlogits", 6),
     "softmax.softmax_backward": ("kernel softmax", "dlogits", 7),
+    "aim.aim_backward": ("kernel aim", "dp", 22),
     "filterbank.place_backward": ("kernel place", "dp", 10),
     "filterbank.filterbank_backward": ("kernel filterbank", "dmu dlog_s2", 12),
     "glimpse.intensity_backward": ("kernel intensity", "dpatch dlog_gamma", 9),
@@ -65,6 +66,7 @@ TARGETS = {
     "lstm.backward": (OVERVIEWS, "dgates dcell", 6),
     "read.backward": ("read", "dcanvas_prev", 2),
     "softmax.backward": ("softmax", "dlogits", 2),
+    "aim.backward": ("aim", "dp", 4),
     "WholeCanvas.begin_backward": (WHOLE, "", 3),
     "WholeCanvas.first_read_backward": (WHOLE, "", 0),
     "WholeCanvas.read_backward": (WHOLE, "", 1),
@@ -96,7 +98,7 @@ TARGETS = {
     "Classifier._backward": (CLASSIFY, "", 13),
     "Classifier._begin_backward": (CLASSIFY, "", 7),
     "Classifier._state_backward": (OVERVIEWS, "", 0),
-    "Classifier._read_backward": (FIRST, "", 1),
+    "Classifier._read_backward": (AIMED, "", 5),
     "Classifier._lay_out_weight_gradients": (FIRST, "", 8),
 }
 

@@ -61,6 +61,11 @@ def softmax(logits, target):
     return {"loss": F.cross_entropy(logits.T, target.T, reduction="sum")}
 
 
+def aim(p, place, centre, weight, within):
+    g = centre * (p + 1) - 1
+    return {"loss": (weight * torch.log1p(((g - place) ** 2).sum(0) / within**2)).sum()}
+
+
 def place(p, b, centre, stride, offsets):
     gx, gy, log_s2, log_d, log_gamma = p + b
     g = centre * (torch.stack([gx, gy]) + 1) - 1
@@ -117,6 +122,7 @@ PEERS = {
     "write": write,
     "bernoulli": bernoulli,
     "softmax": softmax,
+    "aim": aim,
     "kernel place": place,
     "kernel filterbank": filterbank,
     "kernel read": patch_read,
@@ -185,9 +191,11 @@ def test_the_classifier_agrees_with_autograd(operation, seed):
     forward, backward = operation.on(NUMPY)
     parameters = {k: v for k, v in inputs.items() if k not in operation.constants}
     images = inputs["x"].T.reshape(-1, config.C, config.H, config.W)
+    where = {"places": inputs["place"].T} if "place" in inputs else {}
     losses, expected = peer.gradients(
-        parameters, images, inputs["target"].T, config.T, first_every=config.first_every
-    )
+        parameters, images, inputs["target"].T, config.T, first_every=config.first_every,
+        **operation.options, **where,
+    )  # fmt: skip
     assert_same("loss", forward(**inputs)["loss"], losses.mean())
     found = backward({"loss": 1.0}, **inputs)
     assert set(found) == set(expected)

@@ -123,6 +123,13 @@ def elementwise(name, m, n, B):
     if name == "softmax_backward":
         arrays = {"dlogits": m.rows(n, B), "p": m.picture(n, B), "target": m.picture(n, B)}
         return arrays | {"scale": scalar}, ["dlogits"]
+    if name == "aim_forward":
+        arrays = {"loss": m.dense(B), "a": m.rows(5, B, 9), "place": m.rows(2, B, 9)}
+        return arrays | {"weight": scalar, "within": 7.5}, ["loss"]
+    if name == "aim_backward":
+        arrays = {"dp": m.rows(5, B), "a": m.rows(5, B, 9), "place": m.rows(2, B, 9)}
+        centre = m.constant([[17.5], [20.5]])
+        return arrays | {"centre": centre, "scale": scalar, "within": 7.5}, ["dp"]
     if name == "row_sums":
         return {"sums": m.dense(n, 1), "a": m.rows(n, B)}, ["sums"]
     if name == "step_sums":
@@ -137,7 +144,7 @@ ELEMENTWISE = (
     "sigmoid", "lstm_forward", "lstm_forward_columns", "lstm_backward", "lstm_backward_once",
     "lstm_backward_twice", "gaussian_forward", "gaussian_backward", "error_image_forward",
     "error_image_backward", "bernoulli_forward", "bernoulli_backward", "softmax_forward",
-    "softmax_backward", "row_sums", "step_sums", "add_with_bias",
+    "softmax_backward", "aim_forward", "aim_backward", "row_sums", "step_sums", "add_with_bias",
 )  # fmt: skip
 
 

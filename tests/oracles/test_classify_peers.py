@@ -8,6 +8,7 @@ import pytest
 from mindraw.backend import get_backend
 from mindraw.models.classify import Classifier
 from mindraw.models.config import ClassifierConfig
+from mindraw.nn.aim import AimLoss
 from mindraw.optim import Adam
 
 CHOICES = list(itertools.product((1, 2, 5), (1, 3), ("learned", "zeros"), ("state", "learned")))
@@ -35,9 +36,9 @@ def cases():
         )  # fmt: skip
 
 
-def make(config, batch, dtype="float64", threads=1):
+def make(config, batch, dtype="float64", threads=1, aim_loss=None):
     """A model with random parameters, and x (D, B), classes (B,) and targets (K, B) for it."""
-    model = Classifier(config, get_backend("numpy", dtype), batch, threads)
+    model = Classifier(config, get_backend("numpy", dtype), batch, threads, aim_loss)
     rng = np.random.default_rng(3)
     model.parameters.load(0.4 * rng.standard_normal(model.parameters.flat.shape))
     x = rng.random((config.D, batch)).astype(dtype)
@@ -69,6 +70,25 @@ def test_losses_and_gradients_are_those_of_autograd(config, batch):
     compare(model, found, *expected, 1e-10)
     guesses = model.probabilities().argmax(axis=0)
     assert np.array_equal(found.wrong, guesses != labels)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first, every", [("state", None), ("learned", None), ("learned", 2)])
+def test_the_aim_loss_is_that_of_autograd(first, every, threads):
+    peer = pytest.importorskip("bench.peers.torch_classify", exc_type=ImportError)
+    config = ClassifierConfig(
+        H=11, W=8, T=4, h=6, read_n=3, classes=4, first=first, first_every=every
+    )
+    aim = AimLoss(0.8, 2.5)
+    model, x, labels, target = make(config, 3, threads=threads, aim_loss=aim)
+    places = np.array([[0.5, 7.0, 3.0], [9.0, 1.5, 4.0]])
+    found = model.loss_and_gradient(x, target, places)
+    losses, gradients = peer.gradients(
+        model.parameters.to_dict(), images(config, x), labels, config.T,
+        first_every=config.first_every, aim_loss=aim, places=places.T,
+    )  # fmt: skip
+    found = found._replace(loss=found.loss + model.aim_losses())
+    compare(model, found, losses, gradients, 1e-10)
 
 
 @pytest.mark.parametrize("first", ["state", "learned"])

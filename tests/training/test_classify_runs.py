@@ -83,9 +83,10 @@ def test_what_says_where_to_look_can_learn_otherwise(tiny):
     assert not changed.rates(model) and not changed.apart(model)
 
 
+@pytest.mark.parametrize("digits", ["1", "2"])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monkeypatch):
-    options = [*tiny, "--preset", preset, "--digits", "2", "--minibatches", "20", "--out"]
+def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, digits, monkeypatch):
+    options = [*tiny, "--preset", preset, "--digits", digits, "--minibatches", "20", "--out"]
     assert main(PRESETS, [*options, "whole"]) == 0
     step = ClassifyTask.step
 
@@ -106,14 +107,14 @@ def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, monke
     assert whole.history == parts.history
 
 
-GROWING = ["--preset", "best", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
+GROWING = ["--preset", "labels", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
 GROWING += ["--grow-minibatches", "12", "--grow-lr", "0.001", "--bend", "0.1"]
 
 
 def test_a_model_grows_from_one_of_fewer_glimpses(tiny, capsys):
     """It is what two commands would make of it."""
     assert main(PRESETS, [*tiny, *GROWING, "--out", "grown"]) == 0
-    same = [*tiny, "--preset", "best", "--bend", "0.1"]
+    same = [*tiny, "--preset", "labels", "--bend", "0.1"]
     assert main(PRESETS, [*same, "--glimpses", "2", "--minibatches", "16", "--out", "few"]) == 0
     more = ["--glimpses", "3", "--first-every", "2", "--minibatches", "12", "--lr", "0.001"]
     assert main(PRESETS, [*same, *more, "--start-from", "few", "--out", "more"]) == 0
@@ -155,6 +156,28 @@ def test_a_growing_run_that_dies_goes_on_where_it_was(tiny, dies, monkeypatch, c
         assert whole.history == parts.history
         for name, array in whole.parameters.items():
             np.testing.assert_array_equal(array, parts.parameters[name])
+
+
+def test_where_to_look_is_learned_from_where_it_is_known(tiny, capsys):
+    """Of the glimpses that it aims; what is not known is left out, and said."""
+    finds = {}
+    for name, options in {
+        "told": ["--aim-loss", "4", "--aim-within", "5"], "alone": ["--aim-loss", "0"]
+    }.items():  # fmt: skip
+        argv = [*tiny, "--glimpses", "3", "--lr-warmup", "0", "--lr", "0.02", "--aim-rate", "1"]
+        argv += ["--minibatches", "150", "--distractors", "0", *options, "--out", name]
+        assert main(PRESETS, argv) == 0
+        task = Classification.of(name).but(threads=1)
+        task = task.build(task.load(), get_backend("numpy"))
+        parameters = load(f"{name}/checkpoint.h5").parameters
+        task.model.parameters.load(np.concatenate([p.ravel() for p in parameters.values()]))
+        windows = task.paths(np.arange(10)).windows[1:, :, :2]
+        away = windows - task.dataset.test.places(np.arange(10)).T
+        finds[name] = np.linalg.norm(away, axis=2).mean()
+    assert finds["told"] < 0.6 * finds["alone"]
+    assert "aim_loss is left out" not in capsys.readouterr().err
+    assert main(PRESETS, [*tiny, "--minibatches", "4", "--digits", "2"]) == 0
+    assert "where to look is known of one digit" in capsys.readouterr().err
 
 
 def test_two_digits_are_told_apart_by_combination_or_sum(tiny):
@@ -219,7 +242,7 @@ def test_every_option_has_a_line_of_help(capsys):
         assert re.search(rf"\n    {field.name} : .*\n        \S", described)
     for words in ("T, glimpses of each picture", "Adam's learning rate, at the start"):
         assert words in told
-    assert "--preset quick|seed|best" in told
+    assert "--preset quick|seed|best|labels" in told
 
 
 def test_the_seed_preset_is_the_replication():
@@ -260,6 +283,8 @@ def test_the_seed_preset_is_the_replication():
         (["--schedule", "linear"], "linear"),
         (["--dataset", "mnist", "--size", "None", "--digits", "2"], "mnist has no option 'digits'"),
         (["--T", "3"], "--T"),
+        (["--aim-loss", "-1"], "aim_loss is -1.0: it must be a number of at least 0"),
+        (["--aim-within", "0"], "aim_within is 0.0: it must be a positive number"),
         (["--grow-from", "0"], "grow_from is 0: it must be a whole number of at least 1"),
         (["--grow-minibatches", "0"], "grow_minibatches is 0"),
         (["--grow-lr", "0"], "grow_lr is 0.0: it must be a positive number"),

@@ -6,6 +6,7 @@ them accept complex arrays (the complex step) where they are analytic, so none t
 absolute value.
 """
 
+from .aim import aim_backward, aim_forward
 from .attentive import (
     attentive_read_backward,
     attentive_read_forward,
@@ -29,6 +30,8 @@ __all__ = [
     "NOISE",
     "adam",
     "add_with_bias",
+    "aim_backward",
+    "aim_forward",
     "attentive_read_backward",
     "attentive_read_forward",
     "attentive_write_backward",
