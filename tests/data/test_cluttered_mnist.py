@@ -133,6 +133,20 @@ def test_places_and_crops_are_uniform(folder):
         assert (abs(counts - expected) < 5 * np.sqrt(expected)).all(), name
 
 
+def test_it_says_where_a_digit_lies(folder):
+    train = load(folder, seed=3, distractors=0).train
+    indices = np.arange(40)[::-1]
+    for epoch in (0, 2):
+        places = train.places(indices, epoch)
+        assert places.shape == (2, 40) and places.dtype == np.float32
+        for x, (left, top) in zip(train.images(indices, epoch), places.T - 13.5, strict=True):
+            x, (left, top) = x.reshape(100, 100), map(int, (left, top))
+            digit = x[top : top + 28, left : left + 28]
+            assert np.count_nonzero(digit) == np.count_nonzero(x) > 0
+    assert load(folder, seed=3, digits=2).train.places(indices) is None
+    assert data.load("mnist", folder).train.places(indices) is None
+
+
 def test_bent_digits_are_other_pictures_of_the_same_digits():
     digits = np.zeros((300, 28, 28), np.float32)
     digits[:, 6:22, 12:16] = 1

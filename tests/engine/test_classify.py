@@ -1,5 +1,7 @@
 """The classifier: its equations once more, its corners, sharding and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from mindraw import MindrawError, get_backend
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier
 from mindraw.models.config import ClassifierConfig
+from mindraw.nn.aim import AimLoss
 
 CONFIG = ClassifierConfig(H=9, W=12, C=2, T=3, h=5, read_n=3, classes=4, first="learned")
 
@@ -139,6 +142,31 @@ def test_wrong_shapes_are_refused():
         model.loss_and_gradient(x[:, :3], target[:, :3])
     with pytest.raises(MindrawError, match="batch is 0"):
         Classifier(CONFIG, get_backend("numpy"), 0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_it_costs_to_look_elsewhere(threads):
+    """Of all glimpses but the overviews, in pixels; the class's own loss stays what it was."""
+    model, x, target = make(threads=threads)
+    ops, config = model.ops, replace(CONFIG, T=5, first_every=3)
+    told = Classifier(config, ops, model.batch, threads, AimLoss(0.7, 3.0))
+    alone = Classifier(config, ops, model.batch, threads)
+    place = np.random.default_rng(4).uniform(0, 9, (2, model.batch))
+    for each in (told, alone):
+        each.parameters.load(model.parameters.flat)
+    losses, others = told.loss_and_gradient(x, target, place), alone.loss_and_gradient(x, target)
+    np.testing.assert_array_equal(losses.loss, others.loss)
+    assert np.any(told.gradients.flat != alone.gradients.flat)
+    squares = ((told.windows()[[1, 2, 4], :2] - place) ** 2).sum(axis=1)
+    expected = 0.7 * np.log(1 + squares / 9).sum(axis=0)
+    np.testing.assert_allclose(told.aim_losses(), expected, rtol=1e-12)
+    told.loss(x[:, :3], target[:, :3], place[:, :3])
+    np.testing.assert_allclose(told.aim_losses(3), expected[:3], rtol=1e-12)
+    for wrong in ((), (place[:1],), (place[:, :4],)):
+        with pytest.raises(MindrawError, match=r"give \(2, b\) = \(2, 7\) of them"):
+            told.loss(x, target, *wrong)
+    for each in (model, told, alone):
+        each.workers.forget()
 
 
 def test_nothing_overflows():

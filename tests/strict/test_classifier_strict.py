@@ -11,17 +11,20 @@ from mindraw.centring import Centring
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier
 from mindraw.models.config import ClassifierConfig
+from mindraw.nn.aim import AimLoss
 from mindraw.training import ClassifyTask, Plan, Run, Session
 
 CONFIGS = {
     "learned": ClassifierConfig(H=5, W=4, C=2, T=3, h=6, read_n=3, classes=4, first="learned"),
     "zeros": ClassifierConfig(H=4, W=5, T=2, h=5, read_n=1, classes=3, initial="zeros"),
+    "told": ClassifierConfig(H=6, W=5, T=4, h=5, classes=3, first="learned", first_every=2),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
 def built(config, ops):
-    model = Classifier(config, ops, batch=4, threads=1)
+    aim_loss = AimLoss(0.7, 2.0) if config is CONFIGS["told"] else None
+    model = Classifier(config, ops, batch=4, threads=1, aim_loss=aim_loss)
     model.initialise(1, 0.4, Aim(0.5, 0.7, 2), Aim(1, 2, 3), forget=1.0)
     centring = Centring(model)
     return model, Adam(
@@ -33,7 +36,8 @@ def minibatch(model, step=0, b=4):
     rng, config = np.random.default_rng((7, step)), model.config
     x, labels = rng.random((b, config.D)), rng.integers(config.classes, size=b)
     target = (np.arange(config.classes)[:, None] == labels).astype(float)
-    return model.ops.asarray(x.T), model.ops.asarray(target)
+    places = () if model.aim_loss is None else (config.W * rng.random((2, b)),)
+    return tuple(map(model.ops.asarray, (x.T, target, *places)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -51,6 +55,7 @@ def test_the_same_bits(config, dtype):
         found += model.parameters.to_dict().values()
         found += map(ops.to_numpy, model.loss(*minibatch(model, 9, b=3)))
         found += map(ops.to_numpy, (model.probabilities(3), model.glimpses(3), model.windows(3)))
+        found += map(ops.to_numpy, () if model.aim_loss is None else (model.aim_losses(3),))
         results.append(found)
     for expected, got in zip(*results, strict=True):
         np.testing.assert_array_equal(got, expected)
@@ -60,10 +65,10 @@ def test_the_same_bits(config, dtype):
 @every_config
 def test_a_step_reads_and_allocates_nothing(config):
     model, adam = built(config, get_standin("float32"))
-    x, target = minibatch(model)
+    given = minibatch(model)
     for _ in range(2):
         before = tuple(model.ops.xp.counts)
-        model.loss_and_gradient(x, target)
+        model.loss_and_gradient(*given)
         adam.step(model.gradients)
         assert tuple(model.ops.xp.counts) == before  # from the first step on
 
