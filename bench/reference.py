@@ -7,12 +7,15 @@ Only the memory is shared: each tensor looks at its part of mindraw's flat vecto
 
 from __future__ import annotations
 
+import numpy as np
+import scipy.fft
 import torch
 
 from bench.peers import torch_classify, torch_draw
 from bench.peers.torch_classify import TorchClassifier
 from bench.peers.torch_draw import TorchDraw, clip_exactly
 from mindraw.errors import MindrawError
+from mindraw.frequencies import Frequencies
 from mindraw.models.config import ClassifierConfig
 from mindraw.parallel import Workers
 
@@ -170,6 +173,44 @@ class TorchCentring:
             bias -= (weight - old) @ mean
 
 
+class TorchFrequencies:
+    """Updates of what reads glimpses by their frequencies, with SciPy's cosine transform.
+
+    Parameters
+    ----------
+    peer : TorchDraw or TorchClassifier
+    glimpses : (int, int, int)
+        P, N, C: the numbers that enter the encoder first are (P, N, C, N).
+    """
+
+    def __init__(self, peer: TorchDraw | TorchClassifier, glimpses: tuple[int, int, int]):
+        P, N, C = glimpses
+        self._shape = (P, N, C, N)
+        self._weight = peer.encoder.weight
+        self._numbers = slice(P * N * C * N)
+
+    def _transformed(self, rows: torch.Tensor, transform) -> torch.Tensor:
+        """The rows of a matrix, each as glimpses, transformed."""
+        glimpses = rows.numpy().reshape(-1, *self._shape)
+        new = transform(glimpses, axes=(2, 4), norm="ortho")
+        return torch.from_numpy(np.ascontiguousarray(new).reshape(rows.shape))
+
+    @torch.no_grad()
+    def before(self):
+        """Turn the gradients of the last minibatch into those at the frequencies."""
+        own = self._weight[:, self._numbers]
+        self._old = own.clone()
+        gradient = self._weight.grad[:, self._numbers]
+        gradient.copy_(self._transformed(gradient, scipy.fft.dctn))
+        own.zero_()
+
+    @torch.no_grad()
+    def after(self):
+        """Turn the update of the frequencies into one of the weights."""
+        own = self._weight[:, self._numbers]
+        own.copy_(self._old + self._transformed(own, scipy.fft.idctn))
+
+
 def _appending_to(inputs: list[torch.Tensor]):
     """A hook that keeps the mean over a minibatch of what enters a module."""
 
@@ -187,12 +228,17 @@ class TorchAdam:
     ----------
     model : TorchModel
     like : mindraw.optim.Adam
-        Gives the learning rates, the other numbers and the clip, and whether updates are centred.
+        Gives the learning rates, the other numbers, the clip and the coordinates of the updates.
     """
 
     def __init__(self, model: TorchModel, like):
         self.lr, self.clip, self.count = like.lr, like.clip, 0
-        self._centring = None if like.centring is None else TorchCentring(model.peer)
+        self._coordinates = []
+        for change in like.coordinates:
+            if isinstance(change, Frequencies):
+                self._coordinates.append(TorchFrequencies(model.peer, change.glimpses))
+            else:
+                self._coordinates.append(TorchCentring(model.peer))
         self._leaves = list(model.leaves.values())
         named = ([], [])
         for name, leaf in model.leaves.items():
@@ -220,16 +266,16 @@ class TorchAdam:
     def step(self, gradients, lr=None):
         """Clip the model's gradients, those that are clipped apart by their own norm; update."""
         self.count += 1
-        if self._centring is not None:
-            self._centring.before()
+        for change in self._coordinates:
+            change.before()
         for leaves in self._clipped:
             clip_exactly(leaves, self.clip)
         lr = self.lr if lr is None else lr
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * lr
         self._adam.step()
-        if self._centring is not None:
-            self._centring.after()
+        for change in reversed(self._coordinates):
+            change.after()
 
     def failed_step(self):
         """None: a run that is not finite shows in its loss, which the loop checks."""

@@ -28,11 +28,14 @@ class Layer(NamedTuple):
         Names of the parameters W and b; where they are several, one lies behind the other.
     inputs : array (n, columns)
         u, of all examples and of the steps that are held, as the last minibatch left it.
+    glimpses : tuple of int or None
+        (P, N, C) where u begins with P glimpses of side N and C channels.
     """
 
     weights: tuple
     biases: tuple
     inputs: object
+    glimpses: tuple | None = None
 
 
 class _Share(NamedTuple):
@@ -63,9 +66,10 @@ class Centring:
         self.ops, self.workers = ops, workers = model.ops, model.workers
         self._shares = [[] for _ in range(workers.threads)]
         layers = zip(model.layers(), model.sum_inputs(), strict=True)
-        for (weights, biases, _), (sums, count) in layers:
-            W, g_W = (params.stacked(*weights) for params in (model.parameters, model.gradients))
-            b, g_b = (params.stacked(*biases) for params in (model.parameters, model.gradients))
+        for layer, (sums, count) in layers:
+            both = (model.parameters, model.gradients)
+            W, g_W = (params.stacked(*layer.weights) for params in both)
+            b, g_b = (params.stacked(*layer.biases) for params in both)
             for share, rows in zip(self._shares, split(len(b), workers.threads), strict=True):
                 own = b[rows]
                 part = _Share(

@@ -25,8 +25,9 @@ class Adam:
         What the learning rate is multiplied by for the parameters named; 1 for the others.
     apart : sequence of str
         Parameters whose gradient is clipped by a norm of its own, not by that of all.
-    centring : mindraw.centring.Centring or None
-        Takes the steps in other coordinates. The gradients are changed on the way.
+    coordinates : sequence of Centring or Frequencies
+        Those that the steps are taken in, each within the one before (`centring.py`,
+        `frequencies.py`). The gradients are changed on the way.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class Adam:
 
     def __init__(
         self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None,
-        rates=None, apart=(), centring=None,
+        rates=None, apart=(), coordinates=(),
     ):  # fmt: skip
         if not (math.isfinite(lr) and lr > 0):
             raise MindrawError(f"lr is {lr}: the learning rate must be positive")
@@ -62,7 +63,7 @@ class Adam:
                 raise MindrawError(f"the rate of {name} is {rate}: it must be positive")
         self.params, self.ops = params, ops
         self.lr, self.beta1, self.beta2, self.eps, self.clip = lr, beta1, beta2, eps, clip
-        self.workers, self.centring = workers or Workers(1), centring
+        self.workers, self.coordinates = workers or Workers(1), tuple(coordinates)
         size = params.flat.shape[0]
         self.m, self.v = ops.shared((size,)), ops.shared((size,))
         self.count = 0
@@ -116,13 +117,13 @@ class Adam:
         if gradients is not self._gradients:
             self._gradients = gradients
             self.workers.forget()
-        if self.centring is not None:
-            self.centring.before()
+        for change in self.coordinates:
+            change.before()
         self._measure(gradients)
         lr = self.lr if lr is None else lr
         self.workers.together(self._update, self._shares, lr, self.count)
-        if self.centring is not None:
-            self.centring.after()
+        for change in reversed(self.coordinates):
+            change.after()
 
     def _measure(self, gradients):
         """Set each group's norm; where one is not finite, no group is updated any more."""

@@ -86,6 +86,10 @@ class Experiment(Options):
         for name in ("aim_rate", "aim_clip"):
             if getattr(self, name) != getattr(Options, name) and not config.attention:
                 raise MindrawError(f"{name} is for attention: give read_n and write_n")
+        if self.updates == "frequencies" and not config.attention:
+            raise MindrawError(
+                "updates frequencies is for attention: give read_n and write_n, or updates centred"
+            )
 
     def model_config(self, shape):
         """Return the model's configuration for images of `shape` (C, H, W)."""

@@ -10,7 +10,11 @@ from .. import optim
 from ..centring import Centring
 from ..errors import MindrawError, require_whole
 from ..files import read_json
+from ..frequencies import Frequencies
 from ..training.run import find_config
+
+#: What `updates` may be, and in which coordinates Adam then steps.
+COORDINATES = {"plain": (), "centred": (Centring,), "frequencies": (Centring, Frequencies)}
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,9 @@ class Options:
     aim_clip : {"together", "apart"}
         The gradient of those parameters is clipped together with all others, or by a norm of its
         own.
-    updates : {"plain", "centred"}
+    updates : {"plain", "centred", "frequencies"}
         Adam moves the weights as they are, or as if what enters every layer had mean 0, which
-        learns faster.
+        learns faster, or besides as if a glimpse entered by its frequencies.
     beta1 : float
         Adam's beta1.
     clip : float
@@ -103,7 +107,7 @@ class Options:
     lr_warmup: int = 0
     aim_rate: float = 1.0
     aim_clip: Literal["together", "apart"] = "together"
-    updates: Literal["plain", "centred"] = "plain"
+    updates: Literal["plain", "centred", "frequencies"] = "plain"
     beta1: float = 0.5
     clip: float = 5.0
     minibatches: int | None = None
@@ -233,7 +237,7 @@ class Options:
         return optim.Adam(
             model.parameters, model.ops, lr=self.lr, beta1=self.beta1, clip=self.clip,
             workers=model.workers, rates=self.rates(model), apart=self.apart(model),
-            centring=Centring(model) if self.updates == "centred" else None,
+            coordinates=[change(model) for change in COORDINATES[self.updates]],
         )  # fmt: skip
 
     def rates(self, model):

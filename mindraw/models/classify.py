@@ -90,9 +90,9 @@ class Classifier(Model):
 
     def layers(self):
         """Return every `mindraw.centring.Layer`, with the inputs of the last minibatch."""
-        tape = self.tape
+        config, tape = self.config, self.tape
         return [
-            Layer(("encoder.W_u",), ("encoder.b",), tape.u),
+            Layer(("encoder.W_u",), ("encoder.b",), tape.u, (1, config.read_n, config.C)),
             Layer(("read.W",), ("read.b",), tape.h_prev),
             Layer(("classify.W",), ("classify.b",), tape.h_last),
         ]

@@ -104,9 +104,10 @@ class Draw(Model):
 
     def layers(self):
         """Return every `mindraw.centring.Layer`; its inputs are those of the steps held last."""
-        tape = self.tape
+        config, tape = self.config, self.tape
+        glimpses = (2, config.read_n, config.C) if config.attention else None
         return [
-            Layer(("encoder.W_u",), ("encoder.b",), tape.u),
+            Layer(("encoder.W_u",), ("encoder.b",), tape.u, glimpses),
             Layer(("latent.W",), ("latent.b",), tape.h_enc),
             Layer(("decoder.W_v",), ("decoder.b",), tape.v),
             *self.canvas.layers(tape),

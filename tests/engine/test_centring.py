@@ -46,7 +46,7 @@ def means(model):
 
 def adam_for(model, **numbers):
     return Adam(
-        model.parameters, model.ops, workers=model.workers, centring=Centring(model), **numbers
+        model.parameters, model.ops, workers=model.workers, coordinates=[Centring(model)], **numbers
     )
 
 
@@ -148,8 +148,8 @@ def fit(shift, centred, steps=300):
     u = rng.standard_normal((8, 40))
     u -= u.mean(axis=1, keepdims=True)
     line = Line(u, rng.standard_normal((3, 8)) @ u + 0.5, shift)
-    centring = Centring(line) if centred else None
-    adam = Adam(line.parameters, line.ops, lr=0.02, beta1=0.9, clip=1e9, centring=centring)
+    coordinates = [Centring(line)] if centred else []
+    adam = Adam(line.parameters, line.ops, lr=0.02, beta1=0.9, clip=1e9, coordinates=coordinates)
     for _ in range(steps):
         loss = line.loss_and_gradient()
         adam.step(line.gradients)

@@ -131,7 +131,7 @@ def pair(config, dtype, batch):
         ops = get_backend(name, precision)
         model = build(config, ops, batch, threads=1)
         model.initialise(1, scale=0.2)
-        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, centring=Centring(model))
+        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, coordinates=[Centring(model)])
         yield model, adam, ops.asarray(x), ops.asarray(other)
 
 

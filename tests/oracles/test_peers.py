@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mindraw.backend import get_backend
-from mindraw.centring import Centring
+from mindraw.experiment.options import COORDINATES
 from mindraw.models.config import DrawConfig
 from mindraw.models.draw import Draw
 from mindraw.optim import Adam, decay
@@ -172,10 +172,10 @@ class Pixels:
         return self.rows[indices]
 
 
-@pytest.mark.parametrize("centred", [False, True], ids=["plain", "centred"])
+@pytest.mark.parametrize("updates", COORDINATES)
 @EITHER
 def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
-    tmp_path, config, centred
+    tmp_path, config, updates
 ):
     pytest.importorskip("torch", exc_type=ImportError)
     from bench.reference import TorchAdam, torch_model
@@ -186,10 +186,12 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
         model, _, _ = make(config, 10, spread=0.05)
         aiming = model.aiming  # with a rate and a clip of its own; empty without attention
         rates = dict.fromkeys(aiming, 0.3)
-        centring = Centring(model) if centred else None
+        changes = COORDINATES[updates][: 2 if config.attention else 1]
+        coordinates = [change(model) for change in changes]
         adam = Adam(
-            model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming, centring=centring
-        )
+            model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming,
+            coordinates=coordinates,
+        )  # fmt: skip
         if torch:
             model = torch_model(model)
             adam = TorchAdam(model, adam)

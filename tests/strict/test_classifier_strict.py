@@ -8,6 +8,7 @@ from standin import get_standin
 
 from mindraw import Adam, get_backend, training
 from mindraw.centring import Centring
+from mindraw.frequencies import Frequencies
 from mindraw.models.attention import Aim
 from mindraw.models.classify import Classifier
 from mindraw.models.config import ClassifierConfig
@@ -26,9 +27,9 @@ def built(config, ops):
     aim_loss = AimLoss(0.7, 2.0) if config is CONFIGS["told"] else None
     model = Classifier(config, ops, batch=4, threads=1, aim_loss=aim_loss)
     model.initialise(1, 0.4, Aim(0.5, 0.7, 2), Aim(1, 2, 3), forget=1.0)
-    centring = Centring(model)
+    coordinates = [Centring(model), Frequencies(model)]
     return model, Adam(
-        model.parameters, ops, lr=0.05, clip=0.5, apart=model.aiming, centring=centring
+        model.parameters, ops, lr=0.05, clip=0.5, apart=model.aiming, coordinates=coordinates
     )
 
 

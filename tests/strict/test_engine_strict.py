@@ -33,7 +33,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 def built(config, ops):
     model = Draw(config, ops, batch=BATCH, threads=1, recompute=2 if config.T > 2 else None)
     model.initialise(1, scale=0.4)
-    return model, Adam(model.parameters, ops, lr=0.05, clip=0.5, centring=Centring(model))
+    return model, Adam(model.parameters, ops, lr=0.05, clip=0.5, coordinates=[Centring(model)])
 
 
 def minibatch(model, step=0, b=BATCH):

@@ -58,7 +58,7 @@ def gaps(folder):
     return max(differences), [int(row["step"]) for row in rows]
 
 
-@pytest.mark.parametrize("updates", ["plain", "centred"])
+@pytest.mark.parametrize("updates", ["plain", "centred", "frequencies"])
 @pytest.mark.parametrize("dtype, apart", [("float32", 1e-3), ("float64", 1e-9)])
 def test_the_reference_goes_the_same_way(run, apart, curve, capsys):
     assert curve(run) == 0
@@ -81,7 +81,7 @@ def classifying(idx_folder, tmp_path, monkeypatch, dtype, updates):
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("updates", ["plain", "centred"])
+@pytest.mark.parametrize("updates", ["plain", "centred", "frequencies"])
 @pytest.mark.parametrize("dtype, apart", [("float32", 1e-3), ("float64", 1e-9)])
 def test_the_classifiers_reference_does_too(classifying, apart, curve, capsys):
     assert curve(classifying) == 0
