@@ -11,6 +11,7 @@ from bench.configs import build
 from mindraw import Adam, DrawConfig, get_backend
 from mindraw.backend import why_no_cupy
 from mindraw.centring import Centring
+from mindraw.frequencies import Frequencies
 from mindraw.models.config import ClassifierConfig
 
 pytestmark = pytest.mark.skipif(why_no_cupy() is not None, reason=str(why_no_cupy()))
@@ -131,7 +132,9 @@ def pair(config, dtype, batch):
         ops = get_backend(name, precision)
         model = build(config, ops, batch, threads=1)
         model.initialise(1, scale=0.2)
-        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, coordinates=[Centring(model)])
+        attends = isinstance(config, ClassifierConfig) or config.attention
+        coordinates = [Centring(model), *([Frequencies(model)] if attends else [])]
+        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, coordinates=coordinates)
         yield model, adam, ops.asarray(x), ops.asarray(other)
 
 
