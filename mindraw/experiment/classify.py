@@ -220,12 +220,15 @@ class Classification(Options):
             for split in ("train", "test")
             for name, words in zip(task.measures, names, strict=True)
         }
-        return measured, [
+        lines = [
             f"test error   {last['test_error']:.2f} % on {len(task.dataset.test)} pictures "
             f"({last['test_loss']:.4f} nats)",
             f"train error  {last['train_error']:.2f} % over the last row of the history "
             f"({last['train_loss']:.4f} nats)",
         ]
+        if task.model.aim_loss is not None:
+            lines.append("told where to look in training, besides the classes; --aim-loss 0 is not")
+        return measured, lines
 
     def _aim_loss(self, dataset):
         """Return what it costs to look elsewhere, if anything: None where it is not known."""
