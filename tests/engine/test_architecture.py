@@ -18,7 +18,7 @@ FLOORS = [
     {"arena"},
     {"kernels"},
     {"nn", "optim"},
-    {"centring"},
+    {"centring", "frequencies"},
     {"models"},
     {"gradcheck", "data", "figures"},
     {"training"},

@@ -466,6 +466,7 @@ def test_a_start_from_the_mean_picture_is_closer(tiny, capsys):
         (["--filters", "broad"], "filters broad is for attention: give read_n and write_n"),
         (["--aim-rate", "0.5"], "aim_rate is for attention: give read_n and write_n"),
         (["--aim-clip", "apart"], "aim_clip is for attention: give read_n and write_n"),
+        (["--updates", "frequencies"], "updates frequencies is for attention: give read_n"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(capsys, tiny, options, sentence):
