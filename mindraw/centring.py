@@ -15,6 +15,7 @@ gradients, so that nothing is to be kept from one minibatch to the next.
 
 from typing import NamedTuple
 
+from .coordinates import Coordinates
 from .nn import linear
 from .parallel import split
 
@@ -52,7 +53,7 @@ class _Share(NamedTuple):
     pieces: list
 
 
-class Centring:
+class Centring(Coordinates):
     """Changes gradients before an update and biases after it; see above.
 
     Parameters
@@ -64,13 +65,13 @@ class Centring:
 
     def __init__(self, model):
         self.ops, self.workers = ops, workers = model.ops, model.workers
-        self._shares = [[] for _ in range(workers.threads)]
+        self.shares = [[] for _ in range(workers.threads)]
         layers = zip(model.layers(), model.sum_inputs(), strict=True)
         for layer, (sums, count) in layers:
             both = (model.parameters, model.gradients)
             W, g_W = (params.stacked(*layer.weights) for params in both)
             b, g_b = (params.stacked(*layer.biases) for params in both)
-            for share, rows in zip(self._shares, split(len(b), workers.threads), strict=True):
+            for share, rows in zip(self.shares, split(len(b), workers.threads), strict=True):
                 own = b[rows]
                 part = _Share(
                     sums, count, ops.shared(sums.shape), W[rows], own, ops.shared(own.shape),
@@ -87,19 +88,8 @@ class Centring:
         places = [slice(top, min(top + height, rows)) for top in range(0, rows, height)]
         return [(g_W[place], g_b[place], work[: place.stop - place.start]) for place in places]
 
-    def before(self):
-        """Turn the gradients of the last minibatch into those at W and b'."""
-        self._together(self._before)
-
-    def after(self):
-        """Turn what the update made of b' into b."""
-        self._together(self._after)
-
-    def _together(self, method):
-        with self.workers.single_threaded_blas():
-            self.workers.together(method, self._shares)
-
     def _before(self, share, meet):
+        """Turn the gradients of the last minibatch into those at W and b'."""
         ops = self.ops
         for part in share:
             ops.xp.multiply(part.sums, 1 / part.count, out=part.mean)
@@ -109,7 +99,7 @@ class Centring:
                 g_W -= work
 
     def _after(self, share, meet):
-        """b += (W before - W) m."""
+        """Turn what the update made of b' into b: b += (W before - W) m."""
         ops = self.ops
         for part in share:
             new_b = part.new_b

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .coordinates import Coordinates
 from .errors import MindrawError
 from .parallel import split
 
@@ -30,7 +31,7 @@ class _Share(NamedTuple):
     work: object
 
 
-class Frequencies:
+class Frequencies(Coordinates):
     """Changes gradients before an update and weights after it; see above.
 
     Parameters
@@ -61,25 +62,14 @@ class Frequencies:
             params.stacked(*layer.weights)[:, : len(Q)]
             for params in (model.parameters, model.gradients)
         )
-        self._shares = []
+        self.shares = []
         for rows in split(len(W), workers.threads):
             own = W[rows]
             kept, work = ops.shared(own.shape), ops.empty(own.shape)
-            self._shares.append(_Share(own, g_W[rows], Q, kept, work))
-
-    def before(self):
-        """Turn the gradients of the last minibatch into those at V, and the weights into 0."""
-        self._together(self._before)
-
-    def after(self):
-        """Turn what the update made of 0 into an update of the weights."""
-        self._together(self._after)
-
-    def _together(self, method):
-        with self.workers.single_threaded_blas():
-            self.workers.together(method, self._shares)
+            self.shares.append(_Share(own, g_W[rows], Q, kept, work))
 
     def _before(self, part, meet):
+        """Turn the gradients of the last minibatch into those at V, and the weights into 0."""
         xp = self.ops.xp
         xp.matmul(part.g_W, part.Q, out=part.work)
         xp.copyto(part.g_W, part.work)
@@ -87,6 +77,7 @@ class Frequencies:
         part.W.fill(0)
 
     def _after(self, part, meet):
+        """Turn what the update made of 0 into an update of the weights."""
         xp = self.ops.xp
         xp.matmul(part.W, part.Q.T, out=part.work)
         xp.add(part.kept, part.work, out=part.W)

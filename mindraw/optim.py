@@ -25,7 +25,7 @@ class Adam:
         What the learning rate is multiplied by for the parameters named; 1 for the others.
     apart : sequence of str
         Parameters whose gradient is clipped by a norm of its own, not by that of all.
-    coordinates : sequence of Centring or Frequencies
+    coordinates : sequence of mindraw.coordinates.Coordinates
         Those that the steps are taken in, each within the one before (`centring.py`,
         `frequencies.py`). The gradients are changed on the way.
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"errors"},
     {"team", "files", "commands"},
     {"backend", "parallel"},
-    {"arena"},
+    {"arena", "coordinates"},
     {"kernels"},
     {"nn", "optim"},
     {"centring", "frequencies"},

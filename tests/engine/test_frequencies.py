@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import scipy.fft
+from test_centring import build, minibatch
 
-from mindraw import Adam, Classifier, ClassifierConfig, Draw, DrawConfig, MindrawError, get_backend
+from mindraw import Adam, ClassifierConfig, DrawConfig, MindrawError, get_backend
 from mindraw.arena import Params
 from mindraw.centring import Centring
 from mindraw.frequencies import Frequencies, cosines
@@ -15,23 +16,6 @@ CONFIGS = {
     "classifier": ClassifierConfig(H=9, W=8, C=3, T=3, h=10, read_n=4, classes=4, first="learned"),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-BATCH = 6
-
-
-def build(config, threads=1, dtype="float64"):
-    kind = Draw if isinstance(config, DrawConfig) else Classifier
-    model = kind(config, get_backend("numpy", dtype), batch=BATCH, threads=threads)
-    model.initialise(3, scale=0.3)
-    return model
-
-
-def minibatch(model, seed):
-    rng, config, b = np.random.default_rng(seed), model.config, model.batch
-    if isinstance(config, DrawConfig):
-        other = rng.standard_normal(model.noise_shape())
-    else:
-        other = np.eye(config.classes)[:, rng.integers(0, config.classes, b)]
-    return rng.random((config.D, b)).astype(model.ops.dtype), other.astype(model.ops.dtype)
 
 
 def adam_for(model, *changes, **numbers):
