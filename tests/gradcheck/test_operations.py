@@ -68,7 +68,8 @@ def test_every_operation_has_a_name_of_its_own():
 def test_nothing_that_has_a_gradient_is_held_constant():
     held = {name for operation in OPERATIONS for name in operation.constants}
     grid = {"centre", "stride", "offsets", "rows", "columns"}
-    assert held == {"x", "eps", "target", "pixels"} | grid
+    given = {"x", "eps", "target", "place", "pixels"} | {"weight", "within"}
+    assert held == given | grid
     assert find("linear").constants == ()
 
 
