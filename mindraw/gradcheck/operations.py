@@ -205,7 +205,7 @@ class WholeClassifier(WholeModel):
 
     def nats(self, model, losses):
         """Return the loss of each example, from a model and what it returned."""
-        return losses.loss if model.aim_loss is None else losses.loss + model.aim_losses()
+        return losses.loss + model.aim_losses()
 
 
 def shape_of(text, sizes):

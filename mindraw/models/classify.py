@@ -153,8 +153,17 @@ class Classifier(Model):
         return windows[:, :, :b]
 
     def aim_losses(self, b=None):
-        """Return what the last call's aim loss was, in nats, array (b,); valid until the next."""
-        return self.tape.aim[:b]
+        """Return what it cost to look where the last call looked, in nats, array (b,).
+
+        It is 0 without an aim loss. No step of training asks for it: the gradient takes none of it.
+        """
+        losses = self.ops.zeros((self.batch,))
+        if self.aim_loss is not None:
+            for shard in self.shards:
+                for s in shard.aimed:
+                    own = losses[shard.examples]
+                    aim.forward(self.ops, own, s.bank.a, shard.place, self.aim_loss)
+        return losses[:b]
 
     def _take(self, x, target, place=None):
         """Copy a minibatch into the static buffers and return its size."""
@@ -216,10 +225,6 @@ class Classifier(Model):
         linear.forward(ops, shard.logits, shard.h_last, p.classify.W)
         shard.logits += p.classify.b
         softmax.forward(ops, shard.loss, shard.wrong, shard.p, shard.logits, shard.target)
-        if self.aim_loss is not None:
-            shard.aim.fill(0)
-            for s in shard.aimed:
-                aim.forward(ops, shard.aim, s.bank.a, shard.place, self.aim_loss)
 
     def _backward(self, shard, meet):
         ops, columns = self.ops, shard.columns

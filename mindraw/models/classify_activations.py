@@ -39,7 +39,6 @@ class Tape:
             "dlogits": (K, B),
             "losses": (2, B),
             "place": (2, B),
-            "aim": (B,),
         }
         self.__dict__.update(vars(carve(ops, shapes)))
         self.B = B
@@ -98,7 +97,7 @@ class Shard:
         self.__dict__.update(vars(carve(ops, shapes)))
         for name in ("target", "place", "p", "dlogits"):
             setattr(self, name, getattr(tape, name)[:, seen])
-        self.loss, self.wrong, self.aim = tape.loss[seen], tape.wrong[seen], tape.aim[seen]
+        self.loss, self.wrong = tape.loss[seen], tape.wrong[seen]
         self.image_to = self.image.reshape(b, H, C, W)
         self.rows = Rows(ops)
         self.rows.add("W_u", p.encoder.W_u, h, own)
