@@ -4,7 +4,7 @@ python examples/cluttered_mnist.py                    # quick: some minutes on t
 python examples/cluttered_mnist.py --preset seed      # the replication's numbers
 python examples/cluttered_mnist.py --preset best      # ours
 python examples/cluttered_mnist.py --preset labels    # ours, from the classes alone
-python examples/cluttered_mnist.py --glimpses 4       # the paper: 3.36 % with 8, 4.18 % with 4
+python examples/cluttered_mnist.py --glimpses 4       # quick with 4 glimpses, not 8
 python examples/cluttered_mnist.py --help             # every number is an option
 """
 

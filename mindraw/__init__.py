@@ -1,7 +1,7 @@
 """mindraw: DRAW with hand-written gradients on NumPy and CuPy.
 
-The names here are the public engine; `mindraw.data`, `mindraw.figures`,
-`mindraw.gradcheck`, `mindraw.optim` and `mindraw.training` are imported by name.
+The names here are the public engine. Beside it there are `data`, `experiment`, `figures`,
+`gradcheck` and `training`, to be had with ``from mindraw import data`` and so on.
 """
 
 from .backend import get_backend

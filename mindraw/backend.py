@@ -1,4 +1,4 @@
-"""The array backend: the only file that knows where arrays live.
+"""The array backend: where arrays live, and what computes with them.
 
 The engine asks a :class:`Backend` for four things: arrays, the few array functions
 that NumPy and CuPy spell alike (``xp``), the kernels (``kernels``) and
@@ -37,6 +37,8 @@ class Backend:
 
     Attributes
     ----------
+    shares : bool
+        Whether several processes can work on the same arrays.
     turns_weights : bool
         Whether W^T y is faster with a transposed copy of W, made once for many products.
     short : module or None
@@ -44,6 +46,7 @@ class Backend:
         `mindraw.kernels.matmul`.
     """
 
+    shares = True
     turns_weights = True
     short = None
 
@@ -63,7 +66,7 @@ class Backend:
 
     def shared(self, shape):
         """Return zeros that the processes of a team share; on a device there is only one."""
-        return shared_zeros(shape, self.dtype) if self.xp is np else self.zeros(shape)
+        return shared_zeros(shape, self.dtype) if self.shares else self.zeros(shape)
 
     def asarray(self, array, copy=True):
         """Copy a NumPy array to the device, in the backend's dtype.
@@ -137,6 +140,7 @@ class CupyBackend(Backend):
         results.
     """
 
+    shares = False
     turns_weights = False
     records = True
 

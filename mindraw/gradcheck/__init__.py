@@ -2,8 +2,10 @@
 
 ``python -m mindraw gradcheck`` checks every operation of the engine. For another pair::
 
+    import numpy as np
     from mindraw.gradcheck import check, describe
 
+    rng = np.random.default_rng(0)
     results = check(
         forward=lambda x, W: W @ x,
         backward=lambda dy, x, W: {"x": W.T @ dy, "W": dy @ x.T},

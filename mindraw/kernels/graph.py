@@ -1,8 +1,8 @@
 """A sequence of launches as one CUDA graph: recorded once, and from then on launched as a whole.
 
-A step of DRAW is thousands of small launches, each of which costs the host more than the device.
-What is recorded must do the same at every call: read and write the same memory, wait for nothing,
-allocate nothing, and take what changes from arrays, not from numbers.
+A training step of DRAW is some thousand small launches, each of which costs the host more than the
+device. What is recorded must do the same at every call: read and write the same memory, wait for
+nothing, allocate nothing, and take what changes from arrays, not from numbers.
 """
 
 import functools

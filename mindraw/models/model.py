@@ -35,7 +35,7 @@ class Model:
     def __init__(self, config, ops, batch, threads):
         if batch < 1:
             raise MindrawError(f"batch is {batch}: it must be 1 or more")
-        if ops.name != "numpy":
+        if not ops.shares:
             threads = 1
         elif threads is None:
             threads = default_threads(batch)

@@ -1,4 +1,4 @@
-"""The Gaussian filterbanks of DRAW's attention (equations 19 to 26), forward and backward.
+"""The Gaussian filterbanks of DRAW's attention (equations 19 to 26).
 
 Five numbers place an N x N grid of Gaussian filters on an image of H rows and W columns.
 Pixels and filters count from 0; the paper counts pixels from 1, hence the -1:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mindraw import Classifier, ClassifierConfig, Draw, DrawConfig
-from mindraw.backend import Backend
+from mindraw.backend import CupyBackend
 from mindraw.kernels import fused
 from mindraw.models import activations, classify_activations
 
@@ -40,7 +40,7 @@ def unbacked():
     xp = SimpleNamespace(
         zeros=zeros, empty=zeros, array=lambda array: zeros(array.shape, array.dtype)
     )
-    return Backend("unbacked", xp, fused, "float32"), cupy.ndarray
+    return CupyBackend("unbacked", xp, fused, "float32"), cupy.ndarray
 
 
 def arrays_in(thing, kind, path=""):
@@ -76,7 +76,7 @@ def test_every_view_lies_as_in_numpy(config, unbacked):
     model = Draw if isinstance(config, DrawConfig) else Classifier
     ours = arrays_of(model(config, ops, batch=3), ndarray)
     theirs = arrays_of(
-        model(config, Backend("not numpy", np, fused, "float32"), batch=3), np.ndarray
+        model(config, CupyBackend("not numpy", np, fused, "float32"), batch=3), np.ndarray
     )
     assert ours.keys() == theirs.keys() and len(ours) > 100
     for path, array in ours.items():
