@@ -35,7 +35,7 @@ from mindraw.commands import Parser, guarded
 from mindraw.errors import MindrawError
 from mindraw.experiment import Classification, Experiment
 from mindraw.files import read_json
-from mindraw.training.run import find_config
+from mindraw.training.run import find_config, is_run
 
 #: What is measured of each split, the first of it what is drawn, and its unit.
 MEASURES = {
@@ -67,6 +67,7 @@ def read_history(folder: Path) -> list[dict]:
 
 def train_reference(
     experiment: Experiment | Classification,
+    beside: Path,
     folder: Path,
     minibatches: int | None,
     compiled: bool,
@@ -107,13 +108,21 @@ def train_reference(
     )
     rates = experiment.learning_rates(task.minibatches.per_epoch)
 
-    def opened(folder):
-        return Run.open(folder) if (folder / "config.json").exists() else Run.create(folder, {})
+    def opened(folder, engine):
+        what = {"engine": engine, "beside": beside.resolve().name, "follow": follow}
+        if not is_run(folder):
+            return Run.create(folder, what)
+        if read_json(find_config(folder)) != what:
+            raise MindrawError(
+                f"{folder} holds another run than {engine}'s beside {beside} with --follow "
+                f"{follow}: choose another --out"
+            )
+        return Run.open(folder)
 
     with ExitStack() as stack:
-        run, leader = stack.enter_context(opened(folder)), None
+        run, leader = stack.enter_context(opened(folder, "torch")), None
         if follow:
-            own = stack.enter_context(opened(folder / "mindraw"))
+            own = stack.enter_context(opened(folder / "mindraw", "mindraw"))
             leader = stack.enter_context(Session(leading, numbers, plan, own, rates))
             follower = type("Follower", (Follower, kind), {})
             task = follower(model, dataset, experiment.seed, optimizer, leader, follow)
@@ -205,7 +214,7 @@ def _main() -> int:
     first = next(iter(measures))
     try:
         outcome, leader = train_reference(
-            experiment, folder, options.minibatches, options.compile, options.threads,
+            experiment, options.run, folder, options.minibatches, options.compile, options.threads,
             options.follow,
         )  # fmt: skip
     except ImportError as error:

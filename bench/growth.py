@@ -6,7 +6,6 @@ python bench/growth.py --out runs/growth --device gpu
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from bench.options import at_least_one
 from bench.step import Process, machine
 from mindraw.commands import Parser, guarded
 from mindraw.errors import MindrawError
+from mindraw.files import write_json
 
 #: What is varied around a configuration, and to which values.
 VALUES = {
@@ -143,11 +143,12 @@ def _main() -> None:
             for value in values:
                 own = replace(setting, threads=value) if what == "threads" else setting
                 rows.append(measure(name, what, value, own, options.steps))
+                # after each, so that whoever has to stop keeps what was timed
+                write_json(options.out / "rows.json", rows)
                 row = rows[-1]
                 print(
                     f"{name}, {what} {value}: {row['median_ms']:.1f} ms, {row['held_mib']:.0f} MiB"
                 )
-    (options.out / "rows.json").write_text(json.dumps(rows, indent=1) + "\n")
     print(
         "\n| config | varied | ms | MiB held | exponent of time | of memory |\n"
         "|---|---|---|---|---|---|"

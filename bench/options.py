@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mindraw.errors import MOST, MindrawError, require_whole
+
 
 def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+    try:
+        value = int(text)
+        require_whole("it", value)
+    except (ValueError, MindrawError) as error:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}") from error
     return value
 
 
 def new_file(text: str) -> Path:
     """A file that can be made where it is wanted."""
     path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder: name a file")
+    if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.parent} for a file {path.name}")
     return path

@@ -31,6 +31,7 @@ def generate(run, out, n, seed, backend):
             f"n is {n} and seed is {seed}: draw at least 1, from a seed of 0 or more"
         )
     ops = get_backend(backend)
+    out.mkdir(parents=True, exist_ok=True)
     model, trained = load_model(run, ops, min(n, BATCH))
     canvases, boxes = [], []
     for start in range(0, n, BATCH):
@@ -44,7 +45,6 @@ def generate(run, out, n, seed, backend):
     canvases = np.concatenate(canvases, axis=1)
     boxes = {name: np.concatenate([each[name] for each in boxes], axis=1) for name in boxes[0]}
     words = title(trained.training)
-    out.mkdir(parents=True, exist_ok=True)
     rows = {name: each[:, :ROWS] for name, each in boxes.items()}
     figures.canvases(out / "generations.png", canvases[:, :ROWS], words, windows=rows)
     figures.samples(out / "samples.png", canvases[-1], words)

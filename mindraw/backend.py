@@ -204,10 +204,12 @@ def why_no_cupy():
         )
     try:
         import cupy
-    except ImportError as error:
+
+        available = cupy.cuda.is_available()
+    except Exception as error:  # an old CuPy beside a new NumPy raises whatever it meets
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         return f"CuPy is installed and does not import ({first}): reinstall it for your CUDA"
-    if not cupy.cuda.is_available():
+    if not available:
         return (
             "CuPy is installed and finds no working NVIDIA driver or GPU: check that nvidia-smi "
             "lists a device, or use --backend numpy"

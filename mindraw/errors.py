@@ -8,7 +8,13 @@ class MindrawError(Exception):
     """
 
 
+#: No count is larger: it would not fit into any memory, nor end.
+MOST = 2**31 - 1
+
+
 def require_whole(name, value, least=1):
-    """Raise a `MindrawError` unless a value is a whole number of at least `least`."""
+    """Raise a `MindrawError` unless a value is a whole number from `least` to `MOST`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise MindrawError(f"{name} is {value!r}: it must be a whole number of at least {least}")
+    if value > MOST:
+        raise MindrawError(f"{name} is {value!r}: it must be at most {MOST:,}")

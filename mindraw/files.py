@@ -56,7 +56,7 @@ def read_json(path):
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MindrawError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise MindrawError(f"{path} does not hold names and values")

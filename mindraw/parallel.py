@@ -16,6 +16,8 @@ from .team import Team, can_fork
 
 #: With fewer examples than this for each process, waiting costs more than sharing gains.
 SMALLEST_SHARE = 25
+#: Of processes, beyond which each more only costs, unless the machine has more cores.
+MOST = 64
 #: Products run fastest on rows in multiples of this.
 ROWS = 4
 
@@ -63,13 +65,16 @@ class Workers:
     Raises
     ------
     MindrawError
-        If more than one is asked for where processes cannot be forked, or without threadpoolctl:
-        the threads of BLAS and our processes would fight over the cores.
+        If more are asked for than `MOST` and than there are cores; or more than one where
+        processes cannot be forked, or without threadpoolctl: the threads of BLAS and our processes
+        would fight over the cores.
     """
 
     def __init__(self, threads):
         if threads < 1:
             raise MindrawError(f"threads is {threads}: it must be 1 or more")
+        if threads > max(MOST, os.cpu_count() or 1):
+            raise MindrawError(f"threads is {threads}: that many processes would only wait")
         self.threads = threads
         self._blas = _controller()
         if threads > 1 and not can_fork():

@@ -186,6 +186,8 @@ def _bytes(block, where, start):
     if wrong.any():
         at = np.unravel_index(int(wrong.argmax()), block.shape)
         mend = "divide them by their largest, or store them as uint8"
+        if block[at] < 0:
+            mend = "scale them to [0, 1], or to 0 to 255 as uint8"
         if not np.isfinite(block[at]):
             mend = "put a number in its place, or leave the picture out"
         what = f"picture {start + at[0]}, expected values in [0, 1], found {block[at]}"

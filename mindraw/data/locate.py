@@ -58,8 +58,8 @@ def find(official, data_dir=None):
     Raises
     ------
     MindrawError
-        If a folder holds only some of the files, or a file in the cache is not the
-        official one.
+        If MINDRAW_DATA is no folder, a folder holds only some of the files, or a file in the
+        cache is not the official one.
     Unreachable
         If the files are nowhere and cannot be downloaded.
     """
@@ -70,6 +70,8 @@ def find(official, data_dir=None):
             raise MindrawError(f"there is no {official.name} in {data_dir}: expected {example}")
         return paths, str(data_dir)
     named = os.environ.get("MINDRAW_DATA")
+    if named and not os.path.isdir(os.path.expanduser(named)):
+        raise MindrawError(f"MINDRAW_DATA is {named!r}, which is no folder: correct or unset it")
     if named and (paths := _in_folder(official, named)):
         return paths, named
     kept = cache.folder() / official.name

@@ -20,6 +20,8 @@ from .report import title
 CLUTTER = (
     "digits", "target", "distractors", "distractor_size", "origin", "border", "bend",
 )  # fmt: skip
+#: More pixels than any picture has.
+FARTHEST = 1_000_000
 #: How many paths are drawn, and how many mistakes.
 PATHS, MISTAKES = 8, 40
 
@@ -125,10 +127,16 @@ class Classification(Options):
         aims = ("span", "deviation", "gain")
         firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
         self.require_positive("grow_lr", "aim_within", *aims, *firsts)
+        if self.aim_within > FARTHEST:
+            raise MindrawError(f"aim_within is {self.aim_within!r}: it must be at most {FARTHEST}")
         if not (is_number(self.aim_loss) and self.aim_loss >= 0):
             raise MindrawError(f"aim_loss is {self.aim_loss!r}: it must be a number of at least 0")
         if firsts and self.first != "learned":
-            raise MindrawError(f"{firsts[0]} is for a first glimpse of its own: give first learned")
+            spelled = firsts[0].replace("_", "-")
+            raise MindrawError(
+                f"{firsts[0]} is for a first glimpse of its own: give --first learned, or "
+                f"--{spelled} None"
+            )
         self.model_config((1, 28, 28), 10)
 
     def stages(self):
@@ -155,13 +163,16 @@ class Classification(Options):
 
     def load(self):
         """Return the `mindraw.data.Dataset`."""
-        defaults = type(self)()
-        # another data set refuses what was asked of it and is not its own
-        options = {
-            name: getattr(self, name)
-            for name in CLUTTER
-            if self.dataset == defaults.dataset or getattr(self, name) != getattr(defaults, name)
-        }
+        defaults, options = type(self)(), {}
+        if self.dataset == defaults.dataset:
+            options = {name: getattr(self, name) for name in CLUTTER}
+        for name in CLUTTER if not options else ():
+            default = getattr(defaults, name)
+            if getattr(self, name) != default:
+                raise MindrawError(
+                    f"{name} is for {defaults.dataset}, not for {self.dataset}: give "
+                    f"--{name.replace('_', '-')} {default}"
+                )
         dataset = data.load(
             self.dataset, data_dir=self.data, seed=self.seed, size=self.size, **options
         )

@@ -4,18 +4,22 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import os
+import shlex
+import shutil
+import signal
 import sys
 import warnings
 from functools import partial
 from pathlib import Path
 
 from .. import __version__
-from ..backend import get_backend
-from ..commands import Parser, guarded
+from ..backend import get_backend, why_no_cupy
+from ..commands import Parser, guarded, tell
 from ..errors import MindrawError
 from ..files import write_json
 from ..training import Plan, Run, Session, load
-from ..training.run import has_begun, is_run
+from ..training.run import has_begun, is_run, refuse_taken
 from .report import peak_memory
 
 #: What may differ from before when a run is continued.
@@ -24,6 +28,8 @@ MAY_CHANGE = {
     "lr_warmup", "clip", "report", "evaluate", "checkpoint", "pictures", "data", "threads",
     "backend", "grow_minibatches", "grow_lr",
 }  # fmt: skip
+#: Columns of the terminal for --help.
+NARROWEST = 40
 
 
 def main(presets, argv=None, finish=None):
@@ -41,8 +47,8 @@ def main(presets, argv=None, finish=None):
     Returns
     -------
     int
-        0 when the run is complete; 2 after an error, told in one sentence; 130 or 143
-        when SIGINT or SIGTERM stopped it (128 and the signal's number, as in a shell).
+        0 when the run is complete; 2 after an error, told in one sentence; 129, 130 or 143 when
+        SIGHUP, SIGINT or SIGTERM stopped it (128 and the signal's number, as in a shell).
     """
     with warnings.catch_warnings():
         # what overflows is told once, by the loop, with its step and its parameter
@@ -65,10 +71,14 @@ def _main(presets, argv, finish):
                 _refuse_late_changes(run, base, experiment)
         ops = get_backend(experiment.backend, experiment.dtype)
         _look_for_matplotlib(experiment)
+        if experiment.backend == "auto" and importlib.util.find_spec("cupy") and ops.shares:
+            tell(f"mindraw: on NumPy, since {why_no_cupy()}")
+        folder = Path(experiment.out or Path("runs") / f"{experiment.name}-{preset}").expanduser()
+        if run is None and experiment.out is not None:
+            refuse_taken(folder)
         dataset = experiment.load()
 
         def create(experiment):
-            folder = experiment.out or Path("runs") / f"{experiment.name}-{preset}"
             return stack.enter_context(
                 Run.create(folder, _settings(experiment), numbered=experiment.out is None)
             )
@@ -113,6 +123,7 @@ def _prepare(experiment, dataset, ops, begun):
 
 def _start_from(path, task):
     """Load the parameters of another run, whose model may have had other steps or pictures."""
+    path = Path(path).expanduser()
     checkpoint = load(path)
     checkpoint.require(path, task.kind, checkpoint.config)
     checkpoint.restore(path, task.model.parameters)
@@ -145,16 +156,34 @@ def _train(experiment, settings, task, run, finish, whole):
     if outcome.signal is not None:
         print(
             f"stopped by {outcome.signal.name} at minibatch {outcome.step}, all saved; go on with: "
-            f"{Path(sys.executable).name} {sys.argv[0]} --resume {whole}"
+            + _resume(whole)
         )
         return 128 + outcome.signal
-    if plan.pictures:
-        run.figures.mkdir(exist_ok=True)
-        experiment.draw(task, run)
-        if finish is not None:
-            finish(task, run)
-    _tell(experiment, task, run, outcome)
+    try:
+        if plan.pictures:
+            run.figures.mkdir(exist_ok=True)
+            experiment.draw(task, run)
+            if finish is not None:
+                finish(task, run)
+        _tell(experiment, task, run, outcome)
+    except KeyboardInterrupt:
+        print(f"stopped after the training, all saved; draw the rest with: {_resume(whole)}")
+        return 128 + signal.SIGINT
+    except (OSError, MindrawError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        what = error
+        if isinstance(error, OSError):
+            what = f"{error.filename or run.folder}: {error.strerror or error}"
+        raise MindrawError(
+            f"{what}; the training is done and saved, the rest can be drawn with: {_resume(whole)}"
+        ) from error
     return 0
+
+
+def _resume(folder):
+    """Return the command line that goes on with a run."""
+    return shlex.join([Path(sys.executable).name, sys.argv[0], "--resume", str(folder)])
 
 
 def _tell(experiment, task, run, outcome):
@@ -213,9 +242,10 @@ def _parse(base, rest, presets):
         raise MindrawError(
             "the command line needs tyro: pip install 'mindraw[examples]'"
         ) from error
-    told = io.StringIO()
+    told = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     try:
-        with contextlib.redirect_stderr(told):
+        # not to a terminal, for which tyro would draw in colours
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told), _wide_enough():
             experiment = tyro.cli(
                 type(base),
                 default=base,
@@ -224,15 +254,41 @@ def _parse(base, rest, presets):
                 "--resume RUN continues a run; every number is an option:",
             )
     except SystemExit as error:
-        if not error.code:
-            raise
-        raise MindrawError(f"{_sentence(told.getvalue())}: see --help") from error
-    if experiment.minibatches != base.minibatches and experiment.epochs == base.epochs:
-        experiment = dataclasses.replace(experiment, epochs=None)
-    elif experiment.epochs != base.epochs and experiment.minibatches == base.minibatches:
-        experiment = dataclasses.replace(experiment, minibatches=None)
+        text = told.buffer.getvalue().decode()
+        if error.code:
+            raise MindrawError(f"{_sentence(text)}: see --help") from error
+        _print_help(text)
+        raise
+    given = {word.partition("=")[0] for word in rest}
+    if "--minibatches" in given and "--epochs" not in given:
+        experiment = experiment.but(epochs=None)
+    elif "--epochs" in given and "--minibatches" not in given:
+        experiment = experiment.but(minibatches=None)
     experiment.validate()
     return experiment
+
+
+@contextlib.contextmanager
+def _wide_enough():
+    """Let tyro think that the terminal is as wide as it is, but never so narrow that it hangs."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(max(shutil.get_terminal_size().columns, NARROWEST))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def _print_help(text):
+    """Print what tyro drew, with other boxes where the terminal has no letters for its."""
+    if sys.stdout is None:
+        return
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        text = text.translate(str.maketrans("│─╭╮╰╯", "|-++++"))
+    print(text, end="")
 
 
 def _sentence(box):

@@ -184,8 +184,9 @@ class Options:
             raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
         if self.lr_decay > 1:
             raise MindrawError(f"lr_decay is {self.lr_decay!r}: it must be at most 1")
-        if self.data == "":
-            raise MindrawError("data is empty: name a folder or a file, or leave it out")
+        for name in ("data", "out", "start_from"):
+            if getattr(self, name) == "":
+                raise MindrawError(f"{name} is empty: name a folder or a file, or leave it out")
         if self.minibatches is None and self.epochs is None:
             raise MindrawError("give the length of the run, in minibatches or in epochs")
         if self.minibatches is not None and self.epochs is not None:

@@ -71,8 +71,17 @@ def _cell(value):
 
 
 def whole_lines(path):
-    """Return the text of a table, without a last line that its process was killed within."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    """Return the text of a table, without a last line that its process was killed within.
+
+    Raises
+    ------
+    MindrawError
+        If it is no text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise MindrawError(f"{path} is not a table: {error}") from error
     return "".join(line for line in lines if line.endswith("\n"))
 
 

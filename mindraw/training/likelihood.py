@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import MindrawError
 from ..files import read_json, write_json
-from .history import History, whole_lines
+from .history import History, parse, whole_lines
 from .streams import IMPORTANCE
 
 
@@ -72,6 +72,13 @@ def estimate(model, split, start, stop, samples, seed):
     return weigh(log_w)
 
 
+def _refuse_damage(text, columns):
+    """Raise a `MindrawError` unless these are whole rows of the first pictures, in order."""
+    for number, row in enumerate(parse(text)):
+        if tuple(row) != columns or None in row.values() or row["image"] != number:
+            raise MindrawError(f"row {number + 1} is not that of picture {number}")
+
+
 class Survey:
     """The estimates of a split's first pictures, in a table that can be continued.
 
@@ -95,26 +102,30 @@ class Survey:
         self.path, self.beside = path, path.with_suffix(".json")
         if path == self.beside:
             raise MindrawError(f"{path} would lie where what it is of is kept: call it .csv")
-        text = ""
-        if path.exists():
-            if path.is_dir() or not self.beside.exists():
-                raise MindrawError(
-                    f"{path} is there already, and is no table of estimates: choose another --out"
-                )
-            there = read_json(self.beside)
-            for name, value in what.items():
-                if there.get(name) != value:
-                    raise MindrawError(
-                        f"{path} holds estimates with {name} = {there.get(name)!r}, not {value!r}: "
-                        "remove it, or choose another --out"
-                    )
-            text = whole_lines(path)
-        self.what = what
-        write_json(self.beside, what)
+        if path.exists() and (path.is_dir() or not self.beside.exists()):
+            raise MindrawError(
+                f"{path} is there already, and is no table of estimates: choose another --out"
+            )
+        if self.beside.exists():
+            self._refuse_another(read_json(self.beside), what)
+        columns = ("image", *Estimate._fields)
         try:
-            self._table = History(path, ("image", *Estimate._fields), text)
+            text = whole_lines(path) if path.exists() else ""
+            _refuse_damage(text, columns)
         except MindrawError as error:
             raise MindrawError(f"{path}: {error}: remove it, or choose another --out") from error
+        self.what = what
+        write_json(self.beside, what)
+        self._table = History(path, columns, text)
+
+    def _refuse_another(self, there, what):
+        """Refuse a file beside the table that is of something else."""
+        for name, value in what.items():
+            if there.get(name) != value:
+                raise MindrawError(
+                    f"{self.beside} tells of estimates with {name} = {there.get(name)!r}, not "
+                    f"{value!r}: remove it and its table, or choose another --out"
+                )
 
     @property
     def done(self):

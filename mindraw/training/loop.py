@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import MindrawError
+from ..files import read_json
 from .checkpoint import Checkpoint, load, save
 from .history import History, parse
 from .ledger import Ledger, first_not_finite
@@ -128,7 +129,10 @@ class Session:
     def _refuse_a_lost_checkpoint(self):
         """A run without a checkpoint begins again, over its history: not over a long one."""
         run, reached = self.run, self.run.reached()
-        if run.summary.exists() or reached > self.plan.checkpoint or run.checkpoint.is_symlink():
+        # the first checkpoint was due when the run's own options said, not those it goes on with
+        due = read_json(run.config).get("checkpoint", 0) if run.config.exists() else 0
+        most = max(due, self.plan.checkpoint)
+        if run.summary.exists() or reached > most or run.checkpoint.is_symlink():
             raise MindrawError(
                 f"{run.folder} has come to minibatch {reached}, but {run.checkpoint} is not there: "
                 "put it back, or start a new run"

@@ -11,6 +11,7 @@
 """
 
 import itertools
+import shlex
 from pathlib import Path
 
 from ..errors import MindrawError
@@ -73,8 +74,7 @@ class Run:
             if _make(place):
                 break
             if not numbered:
-                go_on = f"continue it with --resume {place}, or " if is_run(place) else ""
-                raise MindrawError(f"{place} is there already: {go_on}choose another --out")
+                raise _taken(place)
         run = cls(place)
         write_json(run.config, config)
         return run
@@ -164,6 +164,22 @@ def has_begun(folder):
     return (Path(folder) / CHECKPOINT).exists()
 
 
+def refuse_taken(folder):
+    """Raise a `MindrawError` if `Run.create` could not make a run of this folder as it is now."""
+    folder = Path(folder)
+    if folder.exists() and not _is_unborn(folder):
+        raise _taken(folder)
+
+
+def _taken(folder):
+    go_on = f"continue it with --resume {shlex.quote(str(folder))}, or " if is_run(folder) else ""
+    return MindrawError(f"{folder} is there already: {go_on}choose another --out")
+
+
+def _is_unborn(folder):
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= UNBORN
+
+
 def _nth(folder, number):
     return folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
 
@@ -173,7 +189,7 @@ def _make(folder):
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        return folder.is_dir() and {path.name for path in folder.iterdir()} <= UNBORN
+        return _is_unborn(folder)
     except OSError as error:
         raise MindrawError(f"{folder} cannot be made: {error.strerror}") from error
     return True

@@ -53,7 +53,7 @@ class Task:
         self._indices = shared_zeros((model.batch,), np.int64)
         self._images = shared_zeros((model.batch, model.config.D), np.float32)
         self._makers = model.workers
-        if dataset.train.slow and not self.ops.shares:
+        if not self.ops.shares and dataset.train.slow:
             # a GPU goes on with what is queued meanwhile, and one core would keep it waiting
             self._makers = Workers(default_threads(model.batch, FEWEST))
         self.teams = {model.workers, self._makers}

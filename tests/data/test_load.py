@@ -189,3 +189,9 @@ def test_importing_is_light():
 @pytest.mark.parametrize("n, want", [(1, [0]), (3, [0, 4, 9]), (10, range(10)), (99, range(10))])
 def test_pictures_to_show_come_from_all_over_a_split(n, want):
     assert spread(range(10), n).tolist() == list(want)
+
+
+def test_a_folder_of_the_environment_that_is_none_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINDRAW_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(MindrawError, match=r"MINDRAW_DATA is .*nowhere', which is no folder"):
+        data.load("mnist")

@@ -110,19 +110,21 @@ def test_cupy_without_a_driver(monkeypatch):
     assert get_backend("auto").name == "numpy"
 
 
-def test_cupy_that_does_not_import(monkeypatch):
+@pytest.mark.parametrize("kind", [ImportError, AttributeError, RuntimeError])
+def test_cupy_that_does_not_import(monkeypatch, kind):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     real = builtins.__import__
 
     def broken(name, *args, **kwargs):
         if name == "cupy":
-            raise ImportError("libcudart.so.99: not found\nmore")
+            raise kind("libcudart.so.99: not found\nmore")
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(MindrawError, match=r"does not import \(libcudart.so.99: not found\)"):
         get_backend("cupy")
+    assert get_backend("auto").name == "numpy"
 
 
 def fake_cuda(monkeypatch, version):

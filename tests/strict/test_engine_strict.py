@@ -117,7 +117,8 @@ def dataset():
     def split(n):
         pixels = rng.random((n, 20), dtype=np.float32) ** 4
         images = lambda indices, epoch: pixels[indices]  # noqa: E731
-        return type("Split", (), {"__len__": lambda _: n, "images": staticmethod(images)})()
+        members = {"__len__": lambda _: n, "images": staticmethod(images), "slow": False}
+        return type("Split", (), members)()
 
     return SimpleNamespace(name="toy", shape=(1, 4, 5), train=split(30), test=split(9), valid=None)
 

@@ -20,6 +20,7 @@ class Split:
     """Images in memory; `spoilt` epochs have a NaN in image 0."""
 
     labels = None
+    slow = False
 
     def __init__(self, pixels, spoilt=None):
         self.pixels, self.spoilt = pixels, spoilt

@@ -67,6 +67,19 @@ def test_the_reference_goes_the_same_way(run, apart, curve, capsys):
     assert "test: mindraw" in capsys.readouterr().out
 
 
+def test_no_other_run_is_trained_over(run, curve, capsys):
+    before = (run / "checkpoint.h5").read_bytes()
+    assert curve(run, "--out", run) == 2
+    assert "choose another --out" in capsys.readouterr().err
+    assert (run / "checkpoint.h5").read_bytes() == before
+    there = run.with_name("there")
+    assert curve(run, "--follow", "3", "--out", there) == 0
+    assert curve(run, "--out", there) == 2
+    told = capsys.readouterr().err
+    assert "there holds another run than torch's" in told and "with --follow None" in told
+    assert curve(run, "--follow", "3", "--out", there) == 0
+
+
 @pytest.fixture
 def classifying(idx_folder, tmp_path, monkeypatch, dtype, updates):
     """The folder of a run of 6 minibatches of the classifier."""

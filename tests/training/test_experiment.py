@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import io
 import json
 import os
 import re
@@ -273,6 +274,7 @@ def test_the_length_may_be_given_in_epochs(tiny):
         (["--checkpoint", "0"], "checkpoint is 0"),
         (["--seed", "-1"], "seed is -1"),
         (["--threads", "0"], "threads is 0"),
+        (["--threads", "100000"], "threads is 100000: that many processes would only wait"),
         (["--minibatches", "0"], "minibatches is 0"),
         (["--minibatches", "5", "--epochs", "5"], "not both"),
         (["--minibatches", "None"], "give the length of the run, in minibatches or in epochs"),
@@ -282,6 +284,8 @@ def test_the_length_may_be_given_in_epochs(tiny):
         (["--size", "0"], "size is 0"),
         (["--size", "30"], "mnist comes in one size"),
         (["--binarise", "maybe"], "maybe"),
+        (["--out", ""], "out is empty: name a folder"),
+        (["--report", "1" + 20 * "0"], "must be at most 2,147,483,647"),
         (["--initial", "random"], "random"),
         (["--backend", "tpu"], "tpu"),
         (["--no-such-option", "1"], "--no-such-option"),
@@ -309,7 +313,7 @@ def test_a_run_starts_from_the_parameters_of_another(tiny, capsys):
     assert main(PRESETS, ["--resume", "second", "--minibatches", "3"]) == 0
     assert load("second").step == 3
     capsys.readouterr()
-    assert "first/checkpoint.h5 cannot be read" in refused(capsys, longer)
+    assert "first/checkpoint.h5 cannot be read" in refused(capsys, [*longer, "--out", "third"])
 
 
 def test_parameters_that_do_not_fit_are_refused(tiny, capsys):
@@ -383,6 +387,76 @@ def test_a_place_that_cannot_be_made_is_told(tiny, capsys):
     Path("file").write_text("")
     for out in ("file", "file/run"):
         refused(capsys, [*tiny, "--minibatches", "8", "--out", out])
+
+
+def test_what_is_taken_is_told_before_the_data_are_read(tiny, capsys):
+    Path("run").mkdir()
+    Path("run/notes.txt").write_text("")
+    assert main(PRESETS, [*tiny, "--minibatches", "2", "--out", "run"]) == 2
+    assert capsys.readouterr().err == "run is there already: choose another --out\n"
+
+
+def test_a_tilde_is_the_home_folder(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert main(PRESETS, [*tiny, "--minibatches", "2", "--out=~/run"]) == 0
+    assert (tmp_path / "home" / "run" / "checkpoint.h5").exists()
+    assert not Path("~").exists()
+
+
+@pytest.mark.parametrize("how", ["interrupted", "no room"])
+def test_figures_that_do_not_come_about_leave_a_run_to_go_on_with(tiny, capsys, monkeypatch, how):
+    def broken(self, task, run):
+        raise KeyboardInterrupt if how == "interrupted" else OSError(28, "No space left", "a.png")
+
+    options = [*tiny, "--minibatches", "2", "--pictures", "2", "--out", "a run"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiment, "draw", broken)
+        code = main(PRESETS, options)
+    told = "".join(capsys.readouterr())
+    assert code == (130 if how == "interrupted" else 2)
+    assert "--resume 'a run'" in told and "saved" in told
+    assert how == "interrupted" or "a.png: No space left" in told
+    assert main(PRESETS, ["--resume", "a run"]) == 0
+    assert Path("a run/figures/generations.png").exists() and Path("a run/summary.json").exists()
+
+
+def test_the_length_is_what_was_given_though_the_preset_says_the_same(tiny, capsys):
+    same = {"quick": PRESETS["quick"].but(minibatches=3, epochs=None)}
+    both = [*tiny, "--minibatches", "3", "--epochs", "1", "--out", "run"]
+    assert "in minibatches or in epochs, not both" in refused(capsys, both, same)
+
+
+class Terminal(io.StringIO):
+    """What tyro takes for a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("columns", ["3", "200"])
+@pytest.mark.parametrize("stream", [Terminal(), None])
+def test_a_sentence_is_plain_on_every_terminal(capsys, monkeypatch, columns, stream):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", stream)
+    sentence = refused(capsys, ["--lr", "fast"])
+    assert "lr" in sentence and "fast" in sentence and sentence.endswith(": see --help")
+    assert sentence.isascii() and "\x1b" not in sentence
+    assert os.environ["COLUMNS"] == columns
+    with pytest.raises(SystemExit) as ended:
+        main(PRESETS, ["--help"])
+    assert ended.value.code == 0
+    assert stream is None or "--lr-floor" in stream.getvalue()
+
+
+def test_help_has_no_letters_that_the_terminal_lacks(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", write_through=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit):
+        main(PRESETS, ["--help"])
+    told = stream.buffer.getvalue()
+    assert b"--lr-floor" in told and b"\\u" not in told and told.decode("latin-1").isascii()
 
 
 def test_every_option_has_a_line_of_help(capsys):

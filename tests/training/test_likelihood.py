@@ -81,7 +81,7 @@ def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(trained, smaller_
     assert ask(*other, "--out", "others.csv") == 0
     assert "was trained on 60 pictures, and here there are 40" in capsys.readouterr().err
     assert ask(*other, "--out", "there.csv") == 2
-    assert "holds estimates with pictures = 25, not 15" in capsys.readouterr().err
+    assert "tells of estimates with pictures = 25, not 15" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
@@ -94,6 +94,26 @@ def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
     assert capsys.readouterr().err.endswith("the disk: No space left on device\n")
 
 
+@pytest.mark.parametrize("damage", ["row", "cell", "column", "letters"])
+def test_a_damaged_table_is_refused_and_left(trained, capsys, damage):
+    assert ask("--images", "4", "--out", "there.csv") == 0
+    table = Path("there.csv")
+    lines = table.read_bytes().splitlines(keepends=True)
+    if damage == "row":
+        del lines[2]
+    elif damage == "cell":
+        lines[2] = lines[2].rpartition(b",")[0] + b",\n"
+    elif damage == "column":
+        lines = [b",".join(line.strip().split(b",")[:2]) + b"\n" for line in lines]
+    else:
+        lines[2] = b"\xff\xfe\n"
+    table.write_bytes(b"".join(lines))
+    capsys.readouterr()
+    assert ask("--images", "6", "--out", "there.csv") == 2
+    assert "there.csv: " in (told := capsys.readouterr().err) and "choose another --out" in told
+    assert table.read_bytes() == b"".join(lines)
+
+
 @pytest.mark.parametrize(
     "argv, said",
     [
@@ -101,13 +121,14 @@ def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
         (["--images", "0"], "images is 0"),
         (["--seed", "-1"], "seed is -1"),
         (["--split", "valid"], "mnist has no split valid: choose test or train"),
-        (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it, or choose"),
+        (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it"),
         (["--out", "there.json"], "there.json would lie where what it is of is kept: call it .csv"),
         (["--out", "no/where.csv"], "no/where.json cannot be written"),
         (["--out", "alone.csv"], "alone.csv is there already, and is no table of estimates"),
         (["--out", "folder"], "folder is there already, and is no table of estimates"),
         (["--out", ""], "is no file's name: choose another --out"),
         (["--out", "junk.csv"], "junk.csv: this is not a table of numbers"),
+        (["--out", "run/config.csv"], "run/config.json tells of estimates with step = None"),
         (["--samples", "x"], "invalid int value: 'x': see --help"),
     ],
 )

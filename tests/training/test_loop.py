@@ -342,6 +342,15 @@ def test_a_run_that_lost_its_checkpoint_does_not_begin_again_over_itself(toy, lo
     assert (toy.folder / "run" / "history.csv").read_text() == before
 
 
+def test_a_run_that_was_killed_long_before_its_first_checkpoint_begins_again(toy):
+    folder = toy.folder / "run"
+    toy.train(30)
+    (folder / "checkpoint.h5").unlink()
+    (folder / "config.json").write_text('{"checkpoint": 1000}')
+    toy.train(40)
+    assert load(folder).step == 40
+
+
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(toy):
     toy.train(7)
     (toy.folder / "run" / "checkpoint.h5").unlink()
@@ -363,12 +372,27 @@ def test_a_full_disk_under_the_history_keeps_the_checkpoint(toy, monkeypatch):
     assert results(toy) == expected
 
 
-def test_the_first_signal_is_noted_and_the_second_obeyed():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_the_first_signal_is_noted_and_the_second_obeyed(number, capfd):
+    before = [signal.getsignal(number) for number in STOPPING]
     with Signals() as signals:
         assert signals.received is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert signals.received is signal.SIGTERM
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+        os.kill(os.getpid(), number)
+        assert signals.received is number
+        for each in STOPPING:
+            assert signal.getsignal(each) is signal.SIG_DFL
+    assert [signal.getsignal(number) for number in STOPPING] == before
+    assert "once more stops at once" in capfd.readouterr().err
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
