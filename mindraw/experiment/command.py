@@ -130,7 +130,7 @@ def _start_from(path, task):
 
 
 def _train(experiment, settings, task, run, finish, whole):
-    """Train, draw, and tell what came out; return the exit code. `whole` is what to resume."""
+    """Train, and finish; return the exit code. `whole` is what to resume."""
     optimizer = experiment.optimizer(task.model)
     plan = Plan(
         steps=experiment.steps(task.minibatches.per_epoch),
@@ -159,8 +159,13 @@ def _train(experiment, settings, task, run, finish, whole):
             + _resume(whole)
         )
         return 128 + outcome.signal
+    return _finish(experiment, task, run, outcome, finish, whole)
+
+
+def _finish(experiment, task, run, outcome, finish, whole):
+    """Draw, and tell what came out; return the exit code. What fails here can be done again."""
     try:
-        if plan.pictures:
+        if experiment.pictures:
             run.figures.mkdir(exist_ok=True)
             experiment.draw(task, run)
             if finish is not None:
