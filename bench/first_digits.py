@@ -20,6 +20,7 @@ from bench.options import at_least_one
 from mindraw.commands import Parser, guarded
 from mindraw.data.sets import mnist
 from mindraw.errors import MindrawError
+from mindraw.files import write_whole
 
 
 def idx(items: np.ndarray) -> bytes:
@@ -46,14 +47,17 @@ def write(n: int, folder: Path, source: str | None = None) -> None:
     for remote in mnist.OFFICIAL.files:
         if (folder / remote.name).exists():
             raise MindrawError(f"{folder / remote.name} is there already: name another folder")
-    parts = [part for pixels, labels in ((train[0][:n], train[1][:n]), test)
-             for part in (pixels.reshape(-1, mnist.H, mnist.W), labels)]  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for remote, part in zip(mnist.OFFICIAL.files, parts, strict=True):
-            (folder / remote.name).write_bytes(idx(part))
     except OSError as error:
         raise MindrawError(f"{folder} cannot be written to ({error.strerror})") from error
+    arrays = [
+        array
+        for pixels, labels in ((train[0][:n], train[1][:n]), test)
+        for array in (pixels.reshape(-1, mnist.H, mnist.W), labels)
+    ]
+    for remote, array in zip(mnist.OFFICIAL.files, arrays, strict=True):
+        write_whole(folder / remote.name, idx(array))
     print(f"{n:,} of {len(train[1]):,} training digits and {len(test[1]):,} to test, in {folder}")
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mindraw.errors import MOST, MindrawError, require_whole
+from mindraw.errors import MOST
 
 
 def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
     try:
         value = int(text)
-        require_whole("it", value)
-    except (ValueError, MindrawError) as error:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}") from error
+    except ValueError:
+        value = 0
+    if not 1 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}")
     return value
 
 

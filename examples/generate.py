@@ -31,8 +31,8 @@ def generate(run, out, n, seed, backend):
             f"n is {n} and seed is {seed}: draw at least 1, from a seed of 0 or more"
         )
     ops = get_backend(backend)
-    out.mkdir(parents=True, exist_ok=True)
     model, trained = load_model(run, ops, min(n, BATCH))
+    out.mkdir(parents=True, exist_ok=True)  # before all is drawn, which takes a while
     canvases, boxes = [], []
     for start in range(0, n, BATCH):
         b = min(BATCH, n - start)

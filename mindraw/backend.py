@@ -173,11 +173,11 @@ def get_backend(name="auto", dtype="float32"):
         raise MindrawError(f"there is no backend {name!r}: use one of {', '.join(NAMES)}")
     if dtype not in DTYPES:
         raise MindrawError(f"there is no dtype {dtype!r}: use one of {', '.join(DTYPES)}")
-    if name == "numpy" or (name == "auto" and why_no_cupy() is not None):
+    reason = None if name == "numpy" else why_no_cupy()
+    if name == "numpy" or (name == "auto" and reason is not None):
         from .kernels import reference
 
         return Backend("numpy", np, reference, dtype)
-    reason = why_no_cupy()
     if reason is not None:
         raise MindrawError(f"the backend cupy was asked for, but {reason}")
     if dtype == "complex128":

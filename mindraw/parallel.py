@@ -16,8 +16,8 @@ from .team import Team, can_fork
 
 #: With fewer examples than this for each process, waiting costs more than sharing gains.
 SMALLEST_SHARE = 25
-#: Of processes, beyond which each more only costs, unless the machine has more cores.
-MOST = 64
+#: More than this only wait for each other, unless the machine has more cores.
+MOST_PROCESSES = 64
 #: Products run fastest on rows in multiples of this.
 ROWS = 4
 
@@ -65,7 +65,7 @@ class Workers:
     Raises
     ------
     MindrawError
-        If more are asked for than `MOST` and than there are cores; or more than one where
+        If more are asked for than `MOST_PROCESSES` and than cores; or more than one where
         processes cannot be forked, or without threadpoolctl: the threads of BLAS and our processes
         would fight over the cores.
     """
@@ -73,7 +73,7 @@ class Workers:
     def __init__(self, threads):
         if threads < 1:
             raise MindrawError(f"threads is {threads}: it must be 1 or more")
-        if threads > max(MOST, os.cpu_count() or 1):
+        if threads > max(MOST_PROCESSES, os.cpu_count() or 1):
             raise MindrawError(f"threads is {threads}: that many processes would only wait")
         self.threads = threads
         self._blas = _controller()

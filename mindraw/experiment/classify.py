@@ -163,16 +163,18 @@ class Classification(Options):
 
     def load(self):
         """Return the `mindraw.data.Dataset`."""
-        defaults, options = type(self)(), {}
-        if self.dataset == defaults.dataset:
-            options = {name: getattr(self, name) for name in CLUTTER}
-        for name in CLUTTER if not options else ():
-            default = getattr(defaults, name)
-            if getattr(self, name) != default:
+        defaults = type(self)()
+        options = {name: getattr(self, name) for name in CLUTTER}
+        if self.dataset != defaults.dataset:
+            for name, value in options.items():
+                default = getattr(defaults, name)
+                if value == default:
+                    continue
                 raise MindrawError(
                     f"{name} is for {defaults.dataset}, not for {self.dataset}: give "
                     f"--{name.replace('_', '-')} {default}"
                 )
+            options = {}
         dataset = data.load(
             self.dataset, data_dir=self.data, seed=self.seed, size=self.size, **options
         )

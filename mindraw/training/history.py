@@ -81,7 +81,7 @@ def whole_lines(path):
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     except UnicodeDecodeError as error:
-        raise MindrawError(f"{path} is not a table: {error}") from error
+        raise MindrawError(f"this is not a table: {error}") from error
     return "".join(line for line in lines if line.endswith("\n"))
 
 

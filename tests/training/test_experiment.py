@@ -436,8 +436,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("columns", ["3", "200"])
-@pytest.mark.parametrize("stream", [Terminal(), None])
-def test_a_sentence_is_plain_on_every_terminal(capsys, monkeypatch, columns, stream):
+@pytest.mark.parametrize("make", [Terminal, lambda: None], ids=["terminal", "closed"])
+def test_a_sentence_is_plain_on_every_terminal(capsys, monkeypatch, columns, make):
+    stream = make()
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(sys, "stdout", stream)
     sentence = refused(capsys, ["--lr", "fast"])

@@ -121,7 +121,7 @@ def test_a_damaged_table_is_refused_and_left(trained, capsys, damage):
         (["--images", "0"], "images is 0"),
         (["--seed", "-1"], "seed is -1"),
         (["--split", "valid"], "mnist has no split valid: choose test or train"),
-        (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it"),
+        (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it and its table"),
         (["--out", "there.json"], "there.json would lie where what it is of is kept: call it .csv"),
         (["--out", "no/where.csv"], "no/where.json cannot be written"),
         (["--out", "alone.csv"], "alone.csv is there already, and is no table of estimates"),
