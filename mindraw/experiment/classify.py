@@ -20,6 +20,8 @@ from .report import title
 CLUTTER = (
     "digits", "target", "distractors", "distractor_size", "origin", "border", "bend",
 )  # fmt: skip
+#: Options of a second training.
+SECOND = ("then_minibatches", "then_lr", "then_bend", "grow_from")
 #: More pixels than any picture has.
 FARTHEST = 1_000_000
 #: How many paths are drawn, and how many mistakes.
@@ -62,13 +64,17 @@ class Classification(Options):
         The first glimpse looks where the state says, or has five learned numbers of its own.
     first_every : int or None
         Every how many glimpses one looks where those numbers say again; None for the first alone.
+    then_minibatches : int or None
+        Minibatches of a second training, which goes on from the parameters of the first; None for
+        no second.
+    then_lr : float or None
+        Adam's learning rate at its start; None, here and below, for what the first has.
+    then_bend : float or None
+        How far the digits to train on are deformed in it.
     grow_from : int or None
-        Where there are more glimpses than this, so many are trained first; then all go on from
-        their parameters, with a learned first glimpse every so many again. None for all at once.
-    grow_minibatches : int
-        Minibatches with all glimpses, after those with the first.
-    grow_lr : float
-        Adam's learning rate in these, at the start.
+        Where there are more glimpses than this, the first training is of so many, and the second of
+        all, with a learned first glimpse every so many again; where there are not, there is no
+        second. None for all glimpses in both.
     aim_loss : float
         What it costs a glimpse to look away from the digit while training, in nats; 0 to learn from
         the classes alone, as where it is not known where the digit lies.
@@ -104,9 +110,10 @@ class Classification(Options):
     initial: Literal["learned", "zeros"] = "zeros"
     first: Literal["state", "learned"] = "state"
     first_every: int | None = None
+    then_minibatches: int | None = None
+    then_lr: float | None = None
+    then_bend: float | None = None
     grow_from: int | None = None
-    grow_minibatches: int = 100_000
-    grow_lr: float = 0.0005
     aim_loss: float = 0.0
     aim_within: float = 20.0
     span: float = 1.0
@@ -116,17 +123,22 @@ class Classification(Options):
     first_deviation: float | None = None
     first_gain: float | None = None
 
+    def settle(self, given):
+        """Leave out the numbers of a second training that is not wanted; see `Options.settle`."""
+        settled = super().settle(given)
+        if self.then_minibatches is not None:
+            return settled
+        return settled.but(**{name: None for name in SECOND if name not in given})
+
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
         super().validate()
         if self.glimpses < 1:
             raise MindrawError(f"glimpses is {self.glimpses}: it must be at least 1")
-        if self.grow_from is not None:
-            require_whole("grow_from", self.grow_from)
-        require_whole("grow_minibatches", self.grow_minibatches)
         aims = ("span", "deviation", "gain")
         firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
-        self.require_positive("grow_lr", "aim_within", *aims, *firsts)
+        self.require_positive("aim_within", *aims, *firsts)
+        self._require_second()
         if self.aim_within > FARTHEST:
             raise MindrawError(f"aim_within is {self.aim_within!r}: it must be at most {FARTHEST}")
         if not (is_number(self.aim_loss) and self.aim_loss >= 0):
@@ -139,19 +151,39 @@ class Classification(Options):
             )
         self.model_config((1, 28, 28), 10)
 
+    def _require_second(self):
+        """Refuse what no second training can be made of, or what is for one that is not wanted."""
+        given = [name for name in SECOND if getattr(self, name) is not None]
+        if given and self.then_minibatches is None:
+            spelled = given[0].replace("_", "-")
+            raise MindrawError(
+                f"{given[0]} is for a second training: give --then-minibatches, or --{spelled} None"
+            )
+        for name in given:
+            if name in ("then_minibatches", "grow_from"):
+                require_whole(name, getattr(self, name))
+            elif name == "then_lr":
+                self.require_positive(name)
+        if not (self.then_bend is None or (is_number(self.then_bend) and 0 <= self.then_bend <= 1)):
+            raise MindrawError(f"then_bend is {self.then_bend!r}: use a number of 0 to 1")
+
     def stages(self):
-        """Return what has fewer glimpses, where there are to be more; see `Options.stages`."""
-        if self.grow_from is None or self.glimpses <= self.grow_from:
+        """Return the first training, where there are two, and the last; see `Options.stages`."""
+        grows = self.grow_from is not None and self.glimpses > self.grow_from
+        if self.then_minibatches is None or not (grows or self.grow_from is None):
             return None, self
-        before = self.but(glimpses=self.grow_from, first_every=None, grow_from=None)
+        alone = self.but(**dict.fromkeys(SECOND))
+        lr = self.lr if self.then_lr is None else self.then_lr
+        own = alone.but(
+            minibatches=self.then_minibatches, epochs=None, lr=lr, lr_floor=min(self.lr_floor, lr),
+            bend=self.bend if self.then_bend is None else self.then_bend,
+        )  # fmt: skip
+        if not grows:
+            return alone, own
         every = self.first_every
         if every is None and self.first == "learned":
             every = self.grow_from
-        own = self.but(
-            minibatches=self.grow_minibatches, epochs=None, lr=self.grow_lr,
-            lr_floor=min(self.lr_floor, self.grow_lr), first_every=every, grow_from=None,
-        )  # fmt: skip
-        return before, own
+        return alone.but(glimpses=self.grow_from, first_every=None), own.but(first_every=every)
 
     def model_config(self, shape, classes):
         """Return the model's configuration for pictures of `shape` (C, H, W)."""
@@ -166,8 +198,8 @@ class Classification(Options):
         defaults = type(self)()
         options = {name: getattr(self, name) for name in CLUTTER}
         if self.dataset != defaults.dataset:
-            for name, value in options.items():
-                default = getattr(defaults, name)
+            for name in (*CLUTTER, "then_bend"):
+                value, default = getattr(self, name), getattr(defaults, name)
                 if value == default:
                     continue
                 raise MindrawError(

@@ -26,7 +26,7 @@ from .report import peak_memory
 MAY_CHANGE = {
     "minibatches", "epochs", "lr", "schedule", "lr_floor", "lr_decay", "lr_decay_every",
     "lr_warmup", "clip", "report", "evaluate", "checkpoint", "pictures", "data", "threads",
-    "backend", "grow_minibatches", "grow_lr",
+    "backend", "then_minibatches", "then_lr",
 }  # fmt: skip
 #: Columns of the terminal for --help.
 NARROWEST = 40
@@ -76,14 +76,14 @@ def _main(presets, argv, finish):
         folder = Path(experiment.out or Path("runs") / f"{experiment.name}-{preset}").expanduser()
         if run is None and experiment.out is not None:
             refuse_taken(folder)
-        dataset = experiment.load()
+        before, own = experiment.stages()
+        dataset = (own if begun else experiment).load()
 
         def create(experiment):
             return stack.enter_context(
                 Run.create(folder, _settings(experiment), numbered=experiment.out is None)
             )
 
-        before, own = experiment.stages()
         if before is not None and not begun:
             task, before = _prepare(before, dataset, ops, run is not None and has_begun(run.before))
             experiment = experiment.but(threads=before.threads)
@@ -96,7 +96,7 @@ def _main(presets, argv, finish):
                 workers.forget()
             if code:
                 return code
-            own = own.but(threads=before.threads, start_from=str(run.before))
+            own, dataset = own.but(threads=before.threads, start_from=str(run.before)), own.load()
         task, own = _prepare(own, dataset, ops, begun)
         experiment = experiment.but(threads=own.threads)
         run = run or create(experiment)
@@ -264,11 +264,8 @@ def _parse(base, rest, presets):
             raise MindrawError(f"{_sentence(text)}: see --help") from error
         _print_help(text)
         raise
-    given = {word.partition("=")[0] for word in rest}
-    if "--minibatches" in given and "--epochs" not in given:
-        experiment = experiment.but(epochs=None)
-    elif "--epochs" in given and "--minibatches" not in given:
-        experiment = experiment.but(minibatches=None)
+    words = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    experiment = experiment.settle({word[2:].replace("-", "_") for word in words})
     experiment.validate()
     return experiment
 
@@ -309,6 +306,12 @@ def _sentence(box):
 
 def _refuse_changes(run, base, experiment):
     """Let a resumed run change only what leaves its checkpoint meaningful."""
+    was, wanted = (one.stages()[0] is not None for one in (base, experiment))
+    if was != wanted:
+        raise MindrawError(
+            f"{run.folder} was begun {'with' if was else 'without'} a second training: start a new "
+            "run, if need be with --start-from"
+        )
     for field in dataclasses.fields(experiment):
         old, new = getattr(base, field.name), getattr(experiment, field.name)
         if old != new and field.name not in MAY_CHANGE:
@@ -323,8 +326,8 @@ def _refuse_late_changes(run, base, experiment):
     for name in ("minibatches", "epochs", "lr"):
         if getattr(base, name) != getattr(experiment, name):
             raise MindrawError(
-                f"{run.folder} has grown, and {name} was of what it grew from: give "
-                "grow_minibatches or grow_lr"
+                f"{run.folder} is in its second training, and {name} was of the first: give "
+                "then_minibatches or then_lr"
             )
 
 

@@ -158,6 +158,23 @@ class Options:
         """Return a copy in which some numbers are others."""
         return dataclasses.replace(self, **numbers)
 
+    def settle(self, given):
+        """Return a copy in which what was given overrules what was not.
+
+        Parameters
+        ----------
+        given : set of str
+            Names of options; the others have the values of a preset, or of a run to go on with.
+
+        Returns
+        -------
+        Options
+        """
+        for one, other in (("minibatches", "epochs"), ("epochs", "minibatches")):
+            if one in given and other not in given:
+                return self.but(**{other: None})
+        return self
+
     def validate(self):
         """Refuse what no run can be made of, before anything is loaded.
 
@@ -259,7 +276,8 @@ class Options:
         before : Options or None
             Trained first, if it is there, in a folder of its own within the run's.
         own : Options
-            What the run itself is of; it starts from the parameters of the other.
+            What the run itself is of; it starts from the parameters of the other. Its pictures may
+            be others.
         """
         return None, self
 

@@ -87,7 +87,8 @@ def test_what_says_where_to_look_can_learn_otherwise(tiny):
 @pytest.mark.parametrize("digits", ["1", "2"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, digits, monkeypatch):
-    options = [*tiny, "--preset", preset, "--digits", digits, "--minibatches", "20", "--out"]
+    options = [*tiny, "--preset", preset, "--digits", digits, "--minibatches", "20"]
+    options += ["--then-minibatches", "None", "--out"]
     assert main(PRESETS, [*options, "whole"]) == 0
     step = ClassifyTask.step
 
@@ -109,7 +110,7 @@ def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, digit
 
 
 GROWING = ["--preset", "labels", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
-GROWING += ["--grow-minibatches", "12", "--grow-lr", "0.001", "--bend", "0.1"]
+GROWING += ["--then-minibatches", "12", "--then-lr", "0.001", "--bend", "0.1"]
 
 
 def test_a_model_grows_from_one_of_fewer_glimpses(tiny, capsys):
@@ -129,15 +130,58 @@ def test_a_model_grows_from_one_of_fewer_glimpses(tiny, capsys):
     assert (told["glimpses"], told["grow_from"], told["minibatches"]) == (3, 2, 16)
     capsys.readouterr()
     late = refused(capsys, ["--resume", "grown", "--minibatches", "20"])
-    assert "grown has grown, and minibatches was of what it grew from: give grow_minib" in late
-    assert main(PRESETS, ["--resume", "grown", "--grow-minibatches", "14"]) == 0
+    assert "grown is in its second training, and minibatches was of the first: give then_" in late
+    alone = refused(capsys, ["--resume", "grown", "--then-minibatches", "None"])
+    assert "grown was begun with a second training: start a new run" in alone
+    assert main(PRESETS, ["--resume", "grown", "--then-minibatches", "14"]) == 0
     assert load("grown").step == 14 and load("grown/before").step == 16
 
 
+AGAIN = ["--preset", "best", "--minibatches", "16", "--then-minibatches", "12", "--then-lr", "5e-4"]
+AGAIN += ["--lr-floor", "0.001"]
+
+
+def test_a_second_training_is_that_of_two_commands(tiny, capsys):
+    """With other digits, from the parameters of the first; Adam and the rate begin anew."""
+    assert main(PRESETS, [*tiny, *AGAIN, "--out", "both"]) == 0
+    same = [*tiny, "--preset", "best", "--then-minibatches", "None"]
+    first = ["--minibatches", "16", "--lr-floor", "0.001", "--out", "first"]
+    assert main(PRESETS, [*same, *first]) == 0
+    again = ["--minibatches", "12", "--lr", "0.0005", "--lr-floor", "0.0005", "--bend", "0.16"]
+    assert main(PRESETS, [*same, *again, "--start-from", "first", "--out", "again"]) == 0
+    for one, other in (("both/before", "first"), ("both", "again")):
+        one, other = load(one), load(other)
+        assert one.history == other.history
+        for name, array in one.parameters.items():
+            np.testing.assert_array_equal(array, other.parameters[name])
+    assert not Path("first/before").exists() and not Path("again/before").exists()
+    capsys.readouterr()
+    longer = refused(capsys, ["--resume", "first", "--then-minibatches", "20"])
+    assert "first was begun without a second training: start a new run" in longer
+
+
+def test_whether_there_is_a_second_training():
+    """Its numbers are left out with it, or are those of the first where they are not given."""
+    best, labels = PRESETS["best"], PRESETS["labels"]
+    for preset in (best, labels):
+        alone = preset.but(then_minibatches=None).settle({"then_minibatches"})
+        alone.validate()
+        assert alone.stages() == (None, alone)
+        assert (alone.then_lr, alone.then_bend, alone.grow_from) == (None, None, None)
+    assert labels.but(glimpses=4).stages()[0] is None
+    before, own = best.but(then_lr=None, then_bend=None, epochs=3, minibatches=None).stages()
+    assert (before.epochs, own.epochs, own.minibatches) == (3, None, 36_000)
+    assert (own.lr, own.bend) == (before.lr, before.bend) == (best.lr, best.bend)
+    assert own.first_every == before.first_every is None
+
+
+@pytest.mark.parametrize("two", [GROWING, AGAIN], ids=["grows", "again"])
 @pytest.mark.parametrize("dies", [[10], [20], [10, 22]], ids=str)
-def test_a_growing_run_that_dies_goes_on_where_it_was(tiny, dies, monkeypatch, capsys):
-    assert main(PRESETS, [*tiny, *GROWING, "--out", "whole"]) == 0
-    step, taken, argv = ClassifyTask.step, [], [*tiny, *GROWING, "--out", "parts"]
+def test_a_run_of_two_trainings_that_dies_goes_on_where_it_was(
+    tiny, dies, two, monkeypatch, capsys
+):
+    assert main(PRESETS, [*tiny, *two, "--out", "whole"]) == 0
+    step, taken, argv = ClassifyTask.step, [], [*tiny, *two, "--out", "parts"]
 
     def dying(task, k):
         taken.append(k)
@@ -284,14 +328,21 @@ def test_the_seed_preset_is_the_replication():
         (["--lr-decay-every", "0"], "lr_decay_every is 0.0"),
         (["--schedule", "linear"], "linear"),
         (["--dataset", "mnist", "--size", "None", "--digits", "2"], "mnist: give --digits 1"),
+        (
+            ["--dataset", "mnist", "--size", "None", "--then-minibatches", "2", "--then-bend", "0"],
+            "then_bend is for cluttered-mnist, not for mnist: give --then-bend None",
+        ),
         (["--T", "3"], "--T"),
         (["--first", "state", "--first-span", "1"], "give --first learned, or --first-span None"),
         (["--aim-within", "1e300"], "aim_within is 1e+300: it must be at most 1000000"),
         (["--aim-loss", "-1"], "aim_loss is -1.0: it must be a number of at least 0"),
         (["--aim-within", "0"], "aim_within is 0.0: it must be a positive number"),
-        (["--grow-from", "0"], "grow_from is 0: it must be a whole number of at least 1"),
-        (["--grow-minibatches", "0"], "grow_minibatches is 0"),
-        (["--grow-lr", "0"], "grow_lr is 0.0: it must be a positive number"),
+        (["--then-minibatches", "0"], "then_minibatches is 0"),
+        (["--then-minibatches", "3", "--then-lr", "0"], "then_lr is 0.0: it must be a positive nu"),
+        (["--then-minibatches", "3", "--then-bend", "2"], "then_bend is 2.0: use a number of 0 to"),
+        (["--then-minibatches", "3", "--grow-from", "0"], "grow_from is 0: it must be a whole num"),
+        (["--then-lr", "0.1"], "a second training: give --then-minibatches, or --then-lr None"),
+        (["--grow-from", "4"], "a second training: give --then-minibatches, or --grow-from None"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, said):
