@@ -202,13 +202,21 @@ def why_no_cupy():
             "CuPy is not installed: pip install 'mindraw[cupy13]' for CUDA 13 "
             "or 'mindraw[cupy12]' for CUDA 12"
         )
+    # an old CuPy beside a new NumPy raises whatever it meets, and so does one beside an old driver
     try:
         import cupy
-
+    except Exception as error:
+        return (
+            f"CuPy is installed and does not import ({_first_line(error)}): reinstall it for your "
+            "CUDA"
+        )
+    try:
         available = cupy.cuda.is_available()
-    except Exception as error:  # an old CuPy beside a new NumPy raises whatever it meets
-        first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        return f"CuPy is installed and does not import ({first}): reinstall it for your CUDA"
+    except Exception as error:
+        return (
+            f"CuPy is installed and cannot ask for a GPU ({_first_line(error)}): check that "
+            "nvidia-smi lists a device and that its CUDA is no older than CuPy's"
+        )
     if not available:
         return (
             "CuPy is installed and finds no working NVIDIA driver or GPU: check that nvidia-smi "
@@ -224,3 +232,8 @@ def why_no_cupy():
             "for CUDA 13 or 'mindraw[cupy12]' for CUDA 12"
         )
     return None
+
+
+def _first_line(error):
+    """Return the first line that an exception says."""
+    return next(iter(str(error).strip().splitlines()), "no reason given")

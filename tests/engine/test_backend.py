@@ -110,6 +110,19 @@ def test_cupy_without_a_driver(monkeypatch):
     assert get_backend("auto").name == "numpy"
 
 
+@pytest.mark.parametrize("said", ["CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: 803\nmore", ""])
+def test_cupy_with_a_driver_that_it_cannot_ask(monkeypatch, said):
+    def is_available():
+        raise RuntimeError(said)
+
+    cuda = types.SimpleNamespace(is_available=is_available)
+    fake_cupy(monkeypatch, types.SimpleNamespace(cuda=cuda))
+    first = said.partition("\n")[0] or "no reason given"
+    with pytest.raises(MindrawError, match=rf"installed and cannot ask for a GPU \({first}\): che"):
+        get_backend("cupy")
+    assert get_backend("auto").name == "numpy"
+
+
 @pytest.mark.parametrize("kind", [ImportError, AttributeError, RuntimeError])
 def test_cupy_that_does_not_import(monkeypatch, kind):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
