@@ -49,6 +49,8 @@ def measure(given):
     what = {
         "step": checkpoint.step,
         **checkpoint.training,
+        **checkpoint.config,
+        "parameters": checkpoint.digest(),
         "split": given.split,
         "pictures": len(split),
         "samples": given.samples,

@@ -65,10 +65,10 @@ class Classification(Options):
     first_every : int or None
         Every how many glimpses one looks where those numbers say again; None for the first alone.
     then_minibatches : int or None
-        Minibatches of a second training, which goes on from the parameters of the first; None for
-        no second.
+        Minibatches of a second training, which goes on from the parameters of the first, with fresh
+        pictures, and with Adam and the schedule begun anew; None for no second.
     then_lr : float or None
-        Adam's learning rate at its start; None, here and below, for what the first has.
+        What its learning rate starts at; None, here and below, for what the first has.
     then_bend : float or None
         How far the digits to train on are deformed in it.
     grow_from : int or None
@@ -124,11 +124,17 @@ class Classification(Options):
     first_gain: float | None = None
 
     def settle(self, given):
-        """Leave out the numbers of a second training that is not wanted; see `Options.settle`."""
+        """Leave out, or refuse, the numbers of a second training that there is not to be."""
         settled = super().settle(given)
-        if self.then_minibatches is not None:
-            return settled
-        return settled.but(**{name: None for name in SECOND if name not in given})
+        if self.then_minibatches is None:
+            return settled.but(**{name: None for name in SECOND if name not in given})
+        asked = [name for name in SECOND if name in given and name != "grow_from"]
+        if asked and settled.stages()[0] is None:
+            raise MindrawError(
+                f"{asked[0]} is for a second training, and there is none of {self.glimpses} "
+                f"glimpses where grow_from is {self.grow_from}: give --grow-from None"
+            )
+        return settled
 
     def validate(self):
         """Refuse what no run can be made of; see `Options.validate`."""
@@ -183,7 +189,7 @@ class Classification(Options):
         every = self.first_every
         if every is None and self.first == "learned":
             every = self.grow_from
-        return alone.but(glimpses=self.grow_from, first_every=None), own.but(first_every=every)
+        return alone.but(glimpses=self.grow_from), own.but(first_every=every)
 
     def model_config(self, shape, classes):
         """Return the model's configuration for pictures of `shape` (C, H, W)."""

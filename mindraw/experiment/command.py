@@ -17,7 +17,7 @@ from .. import __version__
 from ..backend import get_backend, why_no_cupy
 from ..commands import Parser, guarded, tell
 from ..errors import MindrawError
-from ..files import write_json
+from ..files import read_json, write_json
 from ..training import Plan, Run, Session, load
 from ..training.run import has_begun, is_run, refuse_taken
 from .report import peak_memory
@@ -91,16 +91,20 @@ def _main(presets, argv, finish):
             settings = _settings(before)
             inner = Run.open if is_run(run.before) else partial(Run.create, config=settings)
             with inner(run.before) as first:
-                code = _train(before, settings, task, first, None, run.folder)
+                # what a resumed run may change is kept at once, of all that is still to come
+                configs = {first.config: settings, run.config: _settings(experiment)}
+                code = _train(before, configs, task, first, None, run.folder)
             for workers in task.teams:
                 workers.forget()
             if code:
                 return code
             own, dataset = own.but(threads=before.threads, start_from=str(run.before)), own.load()
         task, own = _prepare(own, dataset, ops, begun)
+        if before is not None:
+            task.first = before.steps(task.minibatches.per_epoch)
         experiment = experiment.but(threads=own.threads)
         run = run or create(experiment)
-        return _train(own, _settings(experiment), task, run, finish, run.folder)
+        return _train(own, {run.config: _settings(experiment)}, task, run, finish, run.folder)
 
 
 def _settings(experiment):
@@ -129,8 +133,11 @@ def _start_from(path, task):
     checkpoint.restore(path, task.model.parameters)
 
 
-def _train(experiment, settings, task, run, finish, whole):
-    """Train, and finish; return the exit code. `whole` is what to resume."""
+def _train(experiment, configs, task, run, finish, whole):
+    """Train, and finish; return the exit code.
+
+    `configs` holds what to write where when nothing is in the way, and `whole` is what to resume.
+    """
     optimizer = experiment.optimizer(task.model)
     plan = Plan(
         steps=experiment.steps(task.minibatches.per_epoch),
@@ -151,7 +158,8 @@ def _train(experiment, settings, task, run, finish, whole):
 
     rates = experiment.learning_rates(task.minibatches.per_epoch)
     with Session(task, optimizer, plan, run, rates, draw) as session:
-        write_json(run.config, settings)
+        for path, settings in configs.items():
+            write_json(path, settings)
         outcome = session.train()
     if outcome.signal is not None:
         print(
@@ -212,11 +220,16 @@ def _tell(experiment, task, run, outcome):
         "dtype": experiment.dtype,
         "threads": task.model.threads,
     }
+    after = ""
+    with contextlib.suppress(MindrawError, KeyError):
+        before = read_json(run.before / run.summary.name)
+        summary["before"] = {name: before[name] for name in ("minibatches", "minutes")}
+        after = ", after {minutes:.1f} for {minibatches}".format(**summary["before"])
     write_json(run.summary, summary)
     for line in lines:
         print(line)
     print(
-        f"time         {outcome.seconds / 60:.1f} minutes for {outcome.step} minibatches\n"
+        f"time         {outcome.seconds / 60:.1f} minutes for {outcome.step} minibatches{after}\n"
         f"memory       {'not known here' if memory is None else f'{memory:.0f} MB'} at the peak\n"
         f"all of it    {run.folder}: {', '.join(run.contents())}"
     )

@@ -134,6 +134,14 @@ class Checkpoint:
             m, v = (self._in_order(moment, theirs) for moment in (self.m, self.v))
             optimizer.load(m, v, self.step)
 
+    def digest(self):
+        """Return what tells the parameters from those of any other checkpoint: SHA-256, in hex."""
+        digest = hashlib.sha256()
+        for name, array in self.parameters.items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
     def _in_order(self, flat, names):
         """Return a flat vector, which lies in the order of the parameters here, in another."""
         ends = np.cumsum([array.size for array in self.parameters.values()])

@@ -38,6 +38,9 @@ class Task:
         What the history holds for each split.
     teams : set of mindraw.parallel.Workers
         Those of the model, and those that make its pictures, which on a CPU are the same.
+    first : int
+        Which minibatch of the seed's endless row of them a training begins with: a second training
+        goes on where the first ended, with an order, pictures and noise of its own.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Task:
             self._makers = Workers(default_threads(model.batch, FEWEST))
         self.teams = {model.workers, self._makers}
         self._shares = shares(model.batch, self._makers.threads, multiple=1)
+        self.first = 0
         self.config = asdict(model.config)
         self.training = {
             "dataset": dataset.name,
@@ -67,13 +71,14 @@ class Task:
         }
 
     def step(self, k):
-        """Set the gradients to those of minibatch k, counted from 0.
+        """Set the gradients to those of minibatch k of this training, counted from 0.
 
         Returns
         -------
         tuple of array (B,)
             One for each of `parts`; valid until the next call.
         """
+        k += self.first
         indices, epoch = self.minibatches.at(k)
         return self.model.loss_and_gradient(
             *self.minibatch(self.dataset.train, indices, epoch, TRAIN, k)

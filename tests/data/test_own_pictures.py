@@ -28,7 +28,7 @@ def write_folder(folder, pictures, ending="png"):
 def everything(dataset):
     """All pictures in their order on disk, as bytes (n, C, H, W)."""
     n = dataset.train.size + dataset.test.size
-    test, train = data.draws.chosen((0, data.sets.pictures.STREAM), n, dataset.test.size)
+    test, train = data.draws.chosen(data.sets.pictures.KEY, n, dataset.test.size)
     found = np.empty((n, *dataset.shape))
     for split, rows in ((dataset.train, train), (dataset.test, test)):
         found[rows] = split.images(range(split.size)).reshape(-1, *dataset.shape) * 255
@@ -60,9 +60,9 @@ def test_one_in_ten_is_kept_to_test(tmp_path):
     )
     assert len(test) == 5 and sorted(train + test) == list(range(57))
     assert train == sorted(train) and test == sorted(test)
-    again, other = (load(tmp_path / "mine.npy", seed=seed).test for seed in (3, 4))
-    np.testing.assert_array_equal(again.images(range(5)), dataset.test.images(range(5)))
-    assert (other.images(range(5)) != dataset.test.images(range(5))).any()
+    for seed in (3, 4):
+        again = load(tmp_path / "mine.npy", seed=seed).test
+        np.testing.assert_array_equal(again.images(range(5)), dataset.test.images(range(5)))
     assert dataset.source == (
         f"pictures: 52 to train on, 5 to test, 4 x 5 pixels in grey, from {tmp_path / 'mine.npy'}"
     )

@@ -113,13 +113,44 @@ GROWING = ["--preset", "labels", "--glimpses", "3", "--grow-from", "2", "--minib
 GROWING += ["--then-minibatches", "12", "--then-lr", "0.001", "--bend", "0.1"]
 
 
-def test_a_model_grows_from_one_of_fewer_glimpses(tiny, capsys):
+@pytest.fixture
+def dies_at(monkeypatch):
+    """Let a run be interrupted at a minibatch of its (first) training."""
+    step = ClassifyTask.step
+
+    def main_dying(at, argv):
+        def dying(task, k):
+            if k == at:
+                raise KeyboardInterrupt
+            return step(task, k)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ClassifyTask, "step", dying)
+            return main(PRESETS, argv)
+
+    return main_dying
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let a run take the minibatches that follow the first 16, as a second training does."""
+    step = ClassifyTask.step
+
+    def main_later(argv):
+        with monkeypatch.context() as patched:
+            patched.setattr(ClassifyTask, "step", lambda task, k: step(task, k + 16))
+            return main(PRESETS, argv)
+
+    return main_later
+
+
+def test_a_model_grows_from_one_of_fewer_glimpses(tiny, later, capsys):
     """It is what two commands would make of it."""
     assert main(PRESETS, [*tiny, *GROWING, "--out", "grown"]) == 0
     same = [*tiny, "--preset", "labels", "--bend", "0.1"]
     assert main(PRESETS, [*same, "--glimpses", "2", "--minibatches", "16", "--out", "few"]) == 0
     more = ["--glimpses", "3", "--first-every", "2", "--minibatches", "12", "--lr", "0.001"]
-    assert main(PRESETS, [*same, *more, "--start-from", "few", "--out", "more"]) == 0
+    assert later([*same, *more, "--start-from", "few", "--out", "more"]) == 0
     for one, other in (("grown/before", "few"), ("grown", "more")):
         one, other = load(one), load(other)
         assert one.history == other.history and one.config == other.config
@@ -141,14 +172,16 @@ AGAIN = ["--preset", "best", "--minibatches", "16", "--then-minibatches", "12", 
 AGAIN += ["--lr-floor", "0.001"]
 
 
-def test_a_second_training_is_that_of_two_commands(tiny, capsys):
+def test_a_second_training_is_that_of_two_commands(tiny, later, capsys):
     """With other digits, from the parameters of the first; Adam and the rate begin anew."""
     assert main(PRESETS, [*tiny, *AGAIN, "--out", "both"]) == 0
+    assert re.search(r"minutes for 12 minibatches, after [\d.]+ for 16\n", capsys.readouterr().out)
+    assert json.loads(Path("both/summary.json").read_text())["before"]["minibatches"] == 16
     same = [*tiny, "--preset", "best", "--then-minibatches", "None"]
     first = ["--minibatches", "16", "--lr-floor", "0.001", "--out", "first"]
     assert main(PRESETS, [*same, *first]) == 0
     again = ["--minibatches", "12", "--lr", "0.0005", "--lr-floor", "0.0005", "--bend", "0.16"]
-    assert main(PRESETS, [*same, *again, "--start-from", "first", "--out", "again"]) == 0
+    assert later([*same, *again, "--start-from", "first", "--out", "again"]) == 0
     for one, other in (("both/before", "first"), ("both", "again")):
         one, other = load(one), load(other)
         assert one.history == other.history
@@ -173,6 +206,22 @@ def test_whether_there_is_a_second_training():
     assert (before.epochs, own.epochs, own.minibatches) == (3, None, 36_000)
     assert (own.lr, own.bend) == (before.lr, before.bend) == (best.lr, best.bend)
     assert own.first_every == before.first_every is None
+    before, own = labels.but(first_every=2).stages()
+    assert (before.glimpses, own.glimpses) == (4, 8) and own.first_every == before.first_every == 2
+
+
+def test_what_is_changed_during_the_first_training_is_kept(tiny, dies_at, capsys):
+    """However often that is stopped, and for the second."""
+    assert dies_at(10, [*tiny, *AGAIN, "--out", "run"]) == 130
+    changed = ["--minibatches", "20", "--then-minibatches", "7", "--lr", "0.002"]
+    assert dies_at(15, ["--resume", "run", *changed]) == 130
+    told = json.loads(Path("run/config.json").read_text())
+    assert (told["minibatches"], told["then_minibatches"], told["lr"]) == (20, 7, 0.002)
+    assert main(PRESETS, ["--resume", "run"]) == 0
+    assert load("run/before").step == 20 and load("run").step == 7
+    rates = [row["lr"] for row in parse(Path("run/before/history.csv").read_text())]
+    expected = PRESETS["best"].but(minibatches=20, lr=0.002, lr_floor=0.001).learning_rates(6)
+    assert rates[-1] == pytest.approx(expected(19), rel=1e-6)
 
 
 @pytest.mark.parametrize("two", [GROWING, AGAIN], ids=["grows", "again"])
@@ -343,6 +392,7 @@ def test_the_seed_preset_is_the_replication():
         (["--then-minibatches", "3", "--grow-from", "0"], "grow_from is 0: it must be a whole num"),
         (["--then-lr", "0.1"], "a second training: give --then-minibatches, or --then-lr None"),
         (["--grow-from", "4"], "a second training: give --then-minibatches, or --grow-from None"),
+        (["--preset", "labels", "--then-lr", "1"], "there is none of 2 glimpses where grow_fr"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(tiny, capsys, options, said):

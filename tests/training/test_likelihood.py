@@ -84,6 +84,20 @@ def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(trained, smaller_
     assert "tells of estimates with pictures = 25, not 15" in capsys.readouterr().err
 
 
+def test_another_model_than_the_tables_is_not_mixed_in(trained, idx_folder, capsys):
+    """Even one that differs in nothing but its parameters."""
+    assert ask("--images", "2", "--out", "there.csv") == 0
+    for name, more in (("faster", {"lr": 0.01}), ("wider", {"h_enc": 9})):
+        run = RUN.but(out=name, data=str(idx_folder), **more)
+        assert main({"quick": run}, []) == 0
+        capsys.readouterr()
+        argv = [name, "--samples", "3", "--backend", "numpy", "--images", "4", "--out", "there.csv"]
+        assert SCRIPT["main"](argv) == 2
+        said = {"faster": "parameters = '", "wider": "h_enc = 8, not 9"}[name]
+        assert f"tells of estimates with {said}" in capsys.readouterr().err
+    assert len(parse(Path("there.csv").read_text())) == 2
+
+
 def test_a_full_disk_is_told_in_one_sentence(trained, capsys, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
