@@ -10,7 +10,10 @@ b' as the coordinates the gradients are
 
 and an update of W by D, with b' going its own way, is one of b by -D m besides. m is the mean over
 the minibatch that the update is for and all its steps, whose sums the model takes beside the
-gradients, so that nothing is to be kept from one minibatch to the next.
+gradients, so that nothing is to be kept from one minibatch to the next. Any m gives coordinates of
+the same model, so that where to look takes that of what lies at hand, which is nearly its own: a
+classifier's includes the steps whose glimpse is learned apart, and DRAW's is of h_dec_1 to h_dec_T,
+where it reads as h_dec_0 to h_dec_{T-1} say.
 """
 
 from typing import NamedTuple

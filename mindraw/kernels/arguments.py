@@ -25,14 +25,14 @@ def patches(*arrays):
 
 def _stride(array, shape, strides):
     """Return the distance of neighbours, in elements, along axes that lie like one."""
-    distance, following = 0, 0
+    distance, following = None, None
     for n, stride in zip(reversed(shape), reversed(strides[: len(shape)]), strict=True):
         if n == 1:
             continue
-        if following and stride != following and array.size:
+        if following is not None and stride != following and array.size:
             raise ValueError(f"more than one stride: {array.shape}, strides {array.strides}")
-        distance, following = distance or stride, n * stride
-    return distance // array.itemsize
+        distance, following = stride if distance is None else distance, n * stride
+    return (distance or 0) // array.itemsize
 
 
 def dense(*arrays):

@@ -39,7 +39,7 @@ __device__ inline void filter(real *F, real *e, real *copy, real mu, real s2, co
     for (int a = LANE; a < A; a += 32) {
         const real e_a = (nearest - pixels[a]) * (pixels[a] + (nearest - 2 * mu)) * width;
         const real weight = exp(e_a);
-        e[a] = e_a;
+        e[a] = fmax(e_a, real(-1e30));  // finite, for products with a weight of 0
         copy[a] = weight;
         sum += weight;
     }

@@ -3,8 +3,9 @@
 The functions have the names, arguments and results of those in `reference`, where they are
 described; what is called "overwritten" there may stay as it is here. The equations are in
 the .cu files beside this one, which are compiled at first use, once per dtype, and kept in
-CuPy's cache. Launches go to CuPy's current stream; only one stream at a time may run
-`gradient_norm`, whose blocks meet in one scratch array of the device.
+CuPy's cache. Launches go to CuPy's current stream; only one stream of a device at a time may run
+`gradient_norm`, whose blocks meet in one scratch array, or a recorded step (`graph.py`), whose
+products by cuBLAS share one workspace.
 """
 
 import functools
@@ -46,6 +47,8 @@ PRODUCTS = (32, 8)
 GLIMPSE = (32, 32)
 #: Bytes of shared memory that a block of these may ask for, on any GPU: 48 KiB in all.
 SHARED = 46 << 10
+#: Numbers of a picture that products.cuh can tell apart.
+LARGEST = 1 << 22
 #: Bytes that the generator of noise gives at a time, to one thread.
 NOISE = 32
 #: Threads of a block on the flat vector, and most blocks in `gradient_norm`, as in optimizer.cu.
@@ -295,6 +298,7 @@ def _products(name, image, Fy, Fx, *arrays, more=()):
     """Launch one block for each example; the sizes follow from an image and its filters."""
     (B, N, H), W = Fy.shape, Fx.shape[2]
     C = image.shape[1] // H if H else 0
+    _refuse_large(image)
     _launch(name, (B,), PRODUCTS, *dense(*arrays), *more, H, C, W, N)
 
 
@@ -355,9 +359,20 @@ def _glimpse(name, image, grid, near, *arguments):
     each, or others that lie so. It is in shared memory if there is room for all of it.
     """
     (B, height, W), (H,), (N,) = image.shape, grid.rows.shape, grid.offsets.shape
+    _refuse_large(image)
     shared = sum(array[:1].nbytes for array in near)
     shared *= shared <= SHARED
     _launch(
         name, (B,), GLIMPSE, *arguments, int(shared > 0), H, height // H if H else 0, W, N,
         shared=shared,
     )  # fmt: skip
+
+
+def _refuse_large(image):
+    """Refuse pictures (B, H*C, W) that are too large for the kernels with a block for each."""
+    _, height, W = image.shape
+    if height * W > LARGEST:
+        raise MindrawError(
+            f"a picture of {height * W:,} numbers is too large for the CUDA kernels of attention, "
+            f"which take {LARGEST:,}: give a smaller --size, or use --backend numpy"
+        )

@@ -2,7 +2,8 @@
 
 A training step of DRAW is some thousand small launches, each of which costs the host more than the
 device. What is recorded must do the same at every call: read and write the same memory, wait for
-nothing, allocate nothing, and take what changes from arrays, not from numbers.
+nothing, allocate nothing, and take what changes from arrays, not from numbers; and it must set what
+it leaves behind, not add to it, since the call that records it makes it once more.
 """
 
 import functools
@@ -55,7 +56,7 @@ class Recording:
                 stream.begin_capture()
                 try:
                     launch()
-                except Exception:
+                except BaseException:  # an interrupted stream would go on recording
                     with suppress(Exception):  # what broke the recording is what is told
                         stream.end_capture()
                     raise

@@ -27,10 +27,13 @@ __device__ inline void multiply_add(float (&)[4], const unsigned (&)[4], const u
 #endif
 #endif
 
-// A number as two of TF32: the upper 19 of 32 bits count, and both are rounded to the nearest.
+// A number as two of TF32: the upper 19 of 32 bits count, and both are rounded to the nearest. What
+// would be rounded to infinity is cut off, and so is a NaN: a GPU's own is 0x7fffffff, of which
+// rounding would make a zero.
 __device__ inline void split(unsigned &high, unsigned &low, float number)
 {
-    high = (__float_as_uint(number) + 0x1000u) & 0xffffe000u;
+    const unsigned bits = __float_as_uint(number);
+    high = (bits + ((bits & 0x7fffffffu) < 0x7f7ff000u ? 0x1000u : 0u)) & 0xffffe000u;
     low = __float_as_uint(number - __uint_as_float(high)) + 0x1000u;
 }
 

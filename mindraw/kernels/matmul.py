@@ -21,6 +21,8 @@ WARPS = {32: 8, 16: 16, UNITS: 8}
 #: Weights of a product that the kernel is given at most; and tiles of 16 rows that run at a time,
 #: one on each multiprocessor of an H100: where there are more they have 32.
 LARGEST, AT_A_TIME = 2 << 20, 132
+#: What a grid may have of them along its second axis.
+MOST_BLOCKS = 65535
 
 
 def source():
@@ -105,6 +107,7 @@ def fits(a, b):
     return (
         a.dtype.char == "f"
         and 0 < m * k <= LARGEST
+        and _blocks(m, UNITS) <= MOST_BLOCKS
         and b.size > 0
         and layout(b)[0] == AS_IT_IS
         and tensor_cores()
@@ -204,11 +207,13 @@ def layout(matrix):
     rows, columns = matrix.shape
     down, across = (stride // matrix.dtype.itemsize for stride in matrix.strides)
     if columns <= 1 or across == 1:
-        turned, apart, least = AS_IT_IS, down if rows > 1 else 0, columns
+        turned, steps, apart, least = AS_IT_IS, rows, down, columns
     elif rows <= 1 or down == 1:
-        turned, apart, least = TRANSPOSED, across, rows
+        turned, steps, apart, least = TRANSPOSED, columns, across, rows
     else:
-        turned, apart, least = None, 0, 0
-    if turned is None or apart < 0 or (apart == 0 and rows > 1):
+        turned, steps, apart, least = None, 2, 0, 1
+    if steps <= 1:
+        apart = least
+    elif apart < least:
         raise ValueError(f"no rows in one piece: {matrix.shape}, strides {matrix.strides}")
-    return turned, max(apart, least, 1)
+    return turned, max(apart, 1)

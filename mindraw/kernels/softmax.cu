@@ -10,7 +10,8 @@ KERNEL softmax_forward(DENSE(loss), DENSE(wrong), ROWS(p), CONST_ROWS(logits), C
     if (b >= B) return;
     integer guess = 0, truth = 0;
     for (integer k = 1; k < n; ++k) {
-        if (AT(logits, k, b) > AT(logits, guess, b)) guess = k;
+        const real here = AT(logits, k, b), best = AT(logits, guess, b);
+        if (here > best || (isnan(here) && !isnan(best))) guess = k;  // a NaN is no right answer
         if (AT(target, k, b) > AT(target, truth, b)) truth = k;
     }
     const real high = AT(logits, guess, b);

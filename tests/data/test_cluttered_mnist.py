@@ -101,9 +101,17 @@ def test_a_picture_depends_on_seed_epoch_and_index_alone(folder):
     np.testing.assert_array_equal(one.train.images(order, 7), x[order])
     np.testing.assert_array_equal(other.train.images(np.arange(5, 9), 7), x[5:9])
     assert (x != one.train.images(np.arange(40), 8)).any(axis=1).all()
-    assert (x != load(folder, seed=5, digits=2).train.images(np.arange(40), 7)).any(axis=1).all()
+    third = load(folder, seed=5, digits=2, bend=0.1)
+    assert (x != third.train.images(np.arange(40), 7)).any(axis=1).all()
     assert len(np.unique(x, axis=0)) == 40
-    assert (x != one.test.images(np.arange(12), 7)[0]).any(axis=1).all()
+    y = one.test.images(np.arange(12), 0)
+    assert (y != third.test.images(np.arange(12), 0)).any(axis=1).all()
+    # nor does one part draw what the other draws
+    for train, test in zip(
+        *(part.draw(np.arange(12), 0) for part in (one.train, one.test)), strict=True
+    ):
+        for name in ("top", "left"):
+            assert (getattr(train, name) != getattr(test, name)).any(axis=1).sum() > 9
 
 
 def test_the_pictures_to_test_stay_and_are_never_bent(folder):
@@ -111,6 +119,31 @@ def test_the_pictures_to_test_stay_and_are_never_bent(folder):
     x = test.images(np.arange(12), 0)
     np.testing.assert_array_equal(test.images(np.arange(12), 3), x)
     np.testing.assert_array_equal(load(folder, bend=0.2).test.images(np.arange(12), 0), x)
+
+
+def test_the_digits_to_train_on_are_bent_afresh_in_every_epoch(folder):
+    def whole(epoch, **options):
+        """Cut the digits out of pictures without clutter."""
+        split = load(folder, distractors=0, **options).train
+        x = split.images(np.arange(40), epoch).reshape(40, 100, 100)
+        corners = (split.places(np.arange(40), epoch).T - 13.5).astype(int)
+        pairs = zip(x, corners, strict=True)
+        return np.stack([one[top : top + 28, left : left + 28] for one, (left, top) in pairs])
+
+    straight = whole(0)
+    np.testing.assert_array_equal(straight, whole(1))
+    bent = [whole(0, bend=0.2), whole(1, bend=0.2), whole(0, bend=0.2)]
+    np.testing.assert_array_equal(bent[0], bent[2])
+    for one, other in ((straight, bent[0]), (bent[0], bent[1])):
+        assert (one != other).any(axis=(1, 2)).all()
+
+
+def test_no_digit_touches_the_border(folder):
+    split = load(folder, size=(40, 50), border=5, digits=2).train
+    drawn = [split.draw(np.arange(40), epoch)[1] for epoch in range(10)]
+    for name, last in (("top", 40 - 28 - 5), ("left", 50 - 28 - 5)):
+        places = np.stack([getattr(one, name) for one in drawn])
+        assert (places.min(), places.max()) == (5, last)
 
 
 def test_the_test_pictures_hold_test_digits_and_the_origin_says_whose_crops(folder):
@@ -131,6 +164,16 @@ def test_places_and_crops_are_uniform(folder):
         assert len(counts) == n
         expected = counts.sum() / n
         assert (abs(counts - expected) < 5 * np.sqrt(expected)).all(), name
+    # and none says anything of another
+    for part, names in (
+        (0, ("which", "top", "left", "crop_top", "crop_left")),
+        (1, ("top", "left")),
+    ):
+        numbers = [
+            np.concatenate([getattr(d[part], name).ravel() for d in drawn]) for name in names
+        ]
+        related = np.corrcoef(numbers) - np.eye(len(names))
+        assert abs(related).max() < 5 / np.sqrt(numbers[0].size), names
 
 
 def test_it_says_where_a_digit_lies(folder):

@@ -6,6 +6,7 @@ import pytest
 from mindraw import Adam, Classifier, ClassifierConfig, Draw, DrawConfig, get_backend
 from mindraw.arena import Params
 from mindraw.centring import Centring, Layer
+from mindraw.kernels import reference
 from mindraw.parallel import Workers
 
 DRAW = {"H": 5, "W": 4, "C": 2, "T": 3, "h_enc": 9, "h_dec": 8, "z": 4}
@@ -101,6 +102,20 @@ def test_it_is_adam_on_the_weights_and_the_moved_biases(config, threads):
         adam.step(model.gradients)
         np.testing.assert_allclose(model.parameters.flat, twin.flat, rtol=1e-10, atol=1e-12)
         assert adam.norm() == pytest.approx(plain.norm(), rel=1e-10)
+
+
+def test_weights_of_many_rows_are_centred_in_pieces(monkeypatch):
+    found = []
+    for most in (reference.BLOCK, 50):
+        for module in (reference, reference.optimizer):
+            monkeypatch.setattr(module, "BLOCK", most)
+        model = build(CONFIGS["attentive"])
+        adam = adam_for(model, lr=0.01)
+        for step in range(2):
+            model.loss_and_gradient(*minibatch(model, step))
+            adam.step(model.gradients)
+        found.append(model.parameters.flat.copy())
+    np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
 
 
 def test_threads_change_nothing_but_rounding():

@@ -179,6 +179,7 @@ def test_schedules():
     assert optim.constant(0.1)(10**6) == 0.1
     cosine = optim.cosine(1.0, 100, floor=0.2)
     assert cosine(0) == 1.0 and cosine(50) == pytest.approx(0.6) and cosine(100) == cosine(999)
+    assert cosine(25) == pytest.approx(0.6 + 0.4 * 2**-0.5)
     assert cosine(100) == pytest.approx(0.2)
     decay = optim.decay(1e-3, 0.985, 4, floor=1e-4)
     assert decay(3) == 1e-3 and decay(4) == pytest.approx(0.985e-3) and decay(10**6) == 1e-4

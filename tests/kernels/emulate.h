@@ -83,7 +83,7 @@ static inline unsigned __float_as_uint(float x)
 {
     unsigned bits;
     memcpy(&bits, &x, sizeof bits);
-    return bits;
+    return x == x ? bits : 0x7fffffff;  // the NaN that a GPU computes, of whatever kind it was here
 }
 
 static inline float __uint_as_float(unsigned bits)

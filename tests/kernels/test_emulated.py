@@ -35,6 +35,29 @@ def test_attention(emulated, name, dtype, apart):
         compare_attention(emulated, name, Maker(seed, dtype, apart), *sizes)
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("log_s2", [-5, -15, -19, -25, -40, -60, -75])
+def test_narrow_filters(emulated, log_s2, dtype):
+    """Both twins, in either precision, find what the reference does in double precision."""
+    rng, A = np.random.default_rng(0), 100
+    mu = np.array([60.5, 60.3, 17.0, 17.875, -40.25, 130.0, 0.0, 99.5])[None, None]
+    dF, s2 = rng.standard_normal((1, 1, 8, A)), np.exp([float(log_s2)])
+
+    def found(kernels, dtype):
+        F, e, dmu, dlog_s2 = (np.empty(shape, dtype) for shape in (dF.shape, dF.shape, mu.shape, 1))
+        given = [array.astype(dtype) for array in (mu, s2, np.arange(A))]
+        kernels.filterbank_forward(F, e, *given)
+        whole = F.copy()
+        kernels.filterbank_backward(dmu, dlog_s2.reshape(1, 1), dF.astype(dtype), F, e, *given[1:])
+        return whole, dmu * s2, dlog_s2
+
+    expected = found(reference, "float64")
+    tolerance = {"float32": 1e-4, "float64": 1e-11}[dtype]
+    for kernels in (emulated, reference):
+        for got, want in zip(found(kernels, dtype), expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("name", GLIMPSE)
 def test_attention_without_shared_memory(emulated, name, monkeypatch):
     monkeypatch.setattr(fused, "SHARED", 0)
@@ -78,6 +101,37 @@ def test_what_is_not_a_number_shows(emulated):
     logits[3, 1] = np.nan
     emulated.bernoulli_forward(loss, np.zeros((6, 2)), logits, x)
     assert np.isfinite(loss[0]) and np.isnan(loss[1])
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_class_that_is_not_a_number_is_a_wrong_answer(emulated, bad):
+    for truth in range(3):
+        if truth == bad:
+            continue
+        logits, target = np.array([[5.0], [4.0], [6.0]]), np.zeros((3, 1))
+        logits[bad], target[truth] = np.nan, 1
+        for kernels in (emulated, reference):
+            loss, wrong, p = np.zeros(1), np.zeros(1), np.zeros((3, 1))
+            kernels.softmax_forward(loss, wrong, p, logits, target)
+            assert wrong == 1 and np.isnan(loss).all() and np.isnan(p).all()
+
+
+def test_a_large_gradient_has_a_norm(emulated):
+    """Though its square is no float32."""
+    gradient = np.zeros(70000, np.float32)
+    gradient[[3, 69000]] = 3e19, -4e19
+    for kernels in (emulated, reference):
+        state = np.zeros(2, np.float32)
+        kernels.gradient_norm(state, gradient, 7)
+        assert state[0] == pytest.approx(5e19, rel=1e-6) and state[1] == 0
+
+
+def test_a_picture_too_large_to_count_is_refused(emulated, monkeypatch):
+    monkeypatch.setattr(fused, "LARGEST", 42 * 40 * 3 - 1)
+    for name in ATTENTION + GLIMPSE:
+        if name.startswith(("attentive", "read", "write")):
+            with pytest.raises(MindrawError, match="5,040 numbers is too large for the CUDA ker"):
+                compare_attention(emulated, name, Maker(0, "float64", False), 2, 3, 40, 3)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -138,6 +138,9 @@ def test_what_does_not_fit_is_refused(handle):
     refuse(ValueError, "in one piece", spread, np.zeros((4, 4), np.float32), spread)
     refuse(ValueError, "in one piece", a, b, np.zeros((4, 2), np.float32).T)
     refuse(ValueError, "in one piece", np.broadcast_to(a[:1], (2, 3)), b, out)
+    refuse(ValueError, "in one piece", np.broadcast_to(a[:1, :1], (1, 3)), b, out[:1])
+    overlapping = np.lib.stride_tricks.as_strided(a, (2, 3), (4, 4))
+    refuse(ValueError, "in one piece", overlapping, b, out)
 
 
 def test_a_status_is_an_error(library):
@@ -207,6 +210,31 @@ def test_short_products(short, launched):
     names = launched(short(matmul.source()))
     assert max(all_products()) < 4e-7  # NumPy's own float32: 3e-7
     assert set(names) == {name for name in KERNELS if name.startswith("matmul")}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf, 3.4028e38, -3.4028e38])
+def test_what_is_not_finite_shows_in_a_short_product(short, launched, bad, turned):
+    launched(short(matmul.source()))
+    for first in (False, True):
+        a, b, out = (np.ones(shape, np.float32) for shape in ((20, 30), (30, 36), (20, 36)))
+        (a if first else b)[3, 5] = bad
+        matmul.matmul(OnDevice(a.T.copy().T if turned else a), OnDevice(b), out=OnDevice(out))
+        touched = np.zeros(out.shape, bool)
+        touched[(3, slice(None)) if first else (slice(None), 5)] = True
+        assert (out[~touched] == 30).all()
+        if abs(bad) < np.inf:
+            np.testing.assert_allclose(out[touched], bad, rtol=1e-6)
+        else:
+            assert not np.isfinite(out[touched]).any()
+
+
+def test_more_blocks_than_a_grid_has_are_left_to_cublas(launched):
+    launched(None)
+    most = matmul.UNITS * matmul.MOST_BLOCKS
+    for m, fits in ((most, True), (most + 1, False)):
+        a, b = np.zeros((m, 1), np.float32), np.zeros((1, 4), np.float32)
+        assert matmul.fits(OnDevice(a), OnDevice(b)) is fits
 
 
 def test_short_products_in_tf32(short, launched, monkeypatch):
@@ -316,7 +344,7 @@ def test_an_lstm_in_one_launch_only_where_it_is_short(launched, monkeypatch):
 
 
 FAULTS = [
-    ("+ 0x1000u) & 0xffffe000u", ") & 0xfffe0000u"),
+    ("? 0x1000u : 0u)) & 0xffffe000u", "? 0u : 0u)) & 0xfffe0000u"),
     ("multiply_add(small[i][j], a_low[i], b_high);", ""),
     ("multiply_add(small[i][j], a_high[i], b_low);", ""),
     ("n, N, k + CHUNK * PARTS<S>, K", "n, N, k + CHUNK, K"),

@@ -68,8 +68,33 @@ def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
     assert list(last) == [
         "step", "epoch", "train_loss", "train_error", "test_loss", "test_error", "lr",
     ]  # fmt: skip
-    rates = [row["lr"] for row in rows]
-    assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0] / 2
+    cosine = PRESETS["quick"].but(minibatches=12).learning_rates(6)
+    for row in rows:
+        assert row["lr"] == pytest.approx(cosine(row["step"] - 1), rel=1e-9)
+
+
+def test_the_mistakes_are_what_it_was_surest_of(tiny, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from mindraw import figures
+
+    drawn = {}
+    for name in ("mistakes", "confusion"):
+        monkeypatch.setattr(figures, name, lambda path, *what, n=name: drawn.update({n: what}))
+    argv = [*tiny, "--minibatches", "2", "--pictures", "4", "--out", "run"]
+    assert main(PRESETS, argv) == 0
+    experiment = Classification.of("run")
+    task = experiment.build(experiment.load(), get_backend("numpy"))
+    load("run").restore(Path("run"), task.model.parameters)
+    found, split = task.guesses(), task.dataset.test
+    pictures, truth, guess, _ = drawn["mistakes"]
+    wrong = np.flatnonzero(found.truth != found.guess)
+    wrong = wrong[np.argsort(-found.probability[wrong], kind="stable")]
+    assert 1 < len(wrong) == len(pictures)
+    np.testing.assert_array_equal(truth, found.truth[wrong])
+    np.testing.assert_array_equal(guess, found.guess[wrong])
+    np.testing.assert_array_equal(pictures.reshape(len(wrong), -1), split.images(wrong, 0))
+    np.testing.assert_array_equal(drawn["confusion"][0], found.truth)
+    np.testing.assert_array_equal(drawn["confusion"][1], found.guess)
 
 
 def test_what_says_where_to_look_can_learn_otherwise(tiny):
@@ -160,8 +185,10 @@ def test_a_model_grows_from_one_of_fewer_glimpses(tiny, later, capsys):
     told = json.loads(Path("grown/config.json").read_text())
     assert (told["glimpses"], told["grow_from"], told["minibatches"]) == (3, 2, 16)
     capsys.readouterr()
-    late = refused(capsys, ["--resume", "grown", "--minibatches", "20"])
-    assert "grown is in its second training, and minibatches was of the first: give then_" in late
+    for name, value in (("minibatches", "20"), ("epochs", "2"), ("lr", "0.1")):
+        late = refused(capsys, ["--resume", "grown", f"--{name}", value])
+        assert "grown is in its second training, and " in late
+        assert f"{'minibatches' if name == 'epochs' else name} was of the first: give then_" in late
     alone = refused(capsys, ["--resume", "grown", "--then-minibatches", "None"])
     assert "grown was begun with a second training: start a new run" in alone
     assert main(PRESETS, ["--resume", "grown", "--then-minibatches", "14"]) == 0
@@ -411,4 +438,15 @@ def test_a_resumed_run_stays_what_it_was(tiny, capsys):
         assert said in refused(capsys, ["--resume", "run", *options])
     drawing = {"quick": Experiment(minibatches=5)}
     assert "does not know the option" in refused(capsys, ["--resume", "run"], drawing)
+    for options in (
+        ["--updates", "plain"], ["--beta1", "0.5"], ["--aim-rate", "1"], ["--aim-loss", "1"],
+        ["--aim-clip", "together"], ["--dataset", "mnist"], ["--start-from", "elsewhere"],
+        ["--init-scale", "1"], ["--seed", "1"], ["--h", "7"],
+    ):  # fmt: skip
+        name = options[0][2:].replace("-", "_")
+        assert f"was trained with {name} = " in refused(capsys, ["--resume", "run", *options])
+    # another rate and another length: the rates are those of the whole that is asked for now
     assert main(PRESETS, ["--resume", "run", "--lr", "0.0001", "--minibatches", "8"]) == 0
+    rates = PRESETS["quick"].but(lr=0.0001, minibatches=8).learning_rates(6)
+    rows = {row["step"]: row["lr"] for row in parse(Path("run/history.csv").read_text())}
+    assert rows[5] == pytest.approx(rates(4)) and rows[8] == pytest.approx(rates(7))

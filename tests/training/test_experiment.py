@@ -133,6 +133,21 @@ def pages(monkeypatch):
     return told
 
 
+def test_what_is_drawn_stands_beside_the_nearest_training_image(tiny, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from mindraw import figures
+
+    drawn = []
+    monkeypatch.setattr(figures, "nearest", lambda path, *what: drawn.extend(what))
+    assert main(PRESETS, [*tiny, "--pictures", "4", "--minibatches", "4"]) == 0
+    train = data.load("mnist", data_dir=tiny[tiny.index("--data") + 1]).train
+    known = train.images(np.arange(len(train)), 0)
+    pictures, neighbours, _ = drawn
+    for one, other in zip(pictures, neighbours, strict=True):
+        distances = ((known - one.reshape(1, -1)) ** 2).sum(axis=1)
+        np.testing.assert_allclose(other.ravel(), known[distances.argmin()], atol=1e-6)
+
+
 def test_with_attention_the_pictures_carry_rectangles(tiny, pages):
     options = ["--pictures", "4", "--minibatches", "6", "--read-n", "2", "--write-n", "3"]
     assert main(PRESETS, [*tiny, *options]) == 0

@@ -7,10 +7,14 @@ import runpy
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mindraw import get_backend
 from mindraw.experiment import Classification, Experiment, main
+from mindraw.training.draw import load_model
 from mindraw.training.history import parse
+from mindraw.training.streams import IMPORTANCE
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "examples/likelihood.py"))
 NAMES = SCRIPT["measure"].__globals__
@@ -37,9 +41,12 @@ def test_it_tells_the_bound_and_the_estimate(trained, capsys):
     told = json.loads(Path("run/likelihood-test-3.json").read_text())
     assert [row["image"] for row in rows] == list(range(len(rows))) and len(rows) > 10
     for row in rows:
-        assert row["estimate"] <= row["bound"] and 1 <= row["effective"] <= 3
+        assert row["estimate"] < row["bound"] and 1 <= row["effective"] < 3
     mean = sum(row["estimate"] for row in rows) / len(rows)
     assert told["estimate"] == pytest.approx(mean) and told["step"] == 4
+    for name in ("bound", "estimate"):
+        spread = np.std([row[name] for row in rows]) / len(rows) ** 0.5
+        assert told[f"{name}, standard error"] == pytest.approx(spread)
     said = capsys.readouterr().out
     assert f"estimate     {mean:.2f} nats" in said
     assert f"on {len(rows)} images of test, 3 samples each" in said
@@ -47,6 +54,30 @@ def test_it_tells_the_bound_and_the_estimate(trained, capsys):
     assert ask("--seed", "1", "--out", "other.csv") == 0
     other = json.loads(Path("other.json").read_text())
     assert other["bound"] != told["bound"] and other["bound"] == pytest.approx(told["bound"], 0.01)
+
+
+def test_every_sample_of_every_picture_has_noise_of_its_own(trained):
+    """What is told is made of log p(x, z) - log q(z | x) for noise that is drawn here."""
+    assert ask("--seed", "4") == 0
+    rows = parse(Path("run/likelihood-test-3.csv").read_text())
+    ops = get_backend("numpy")
+    model, _ = load_model(Path("run"), ops, 5)
+    split = Experiment.of("run").load().test
+    for start in range(0, len(split), 5):
+        x = split.images(np.arange(start, start + 5), 0).T
+        log_w = np.stack([
+            np.array(
+                model.log_weights(
+                    x, ops.standard_normal(model.noise_shape(), (4, IMPORTANCE, start // 5, k))
+                ),
+                np.float64,
+            )
+            for k in range(3)
+        ])  # fmt: skip
+        for number, own in enumerate(log_w.T, start):
+            assert rows[number]["bound"] == pytest.approx(-own.mean(), rel=1e-6)
+            mean = np.log(np.mean(np.exp(own - own.max()))) + own.max()
+            assert rows[number]["estimate"] == pytest.approx(-mean, rel=1e-6)
 
 
 def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkeypatch):

@@ -65,6 +65,14 @@ def test_pictures_come_at_growing_distances():
     assert not any(Plan(steps=9, pictures=0).pictures_due(n) for n in range(1, 10))
 
 
+def test_the_time_is_that_of_all_pieces(toy):
+    outcome = toy.train(20)
+    toy.build()
+    with toy.session(Plan(40, report=7, evaluate=20, checkpoint=9)) as session:
+        saved = load(toy.run.checkpoint).seconds
+        assert 0 < saved <= session.seconds() and saved <= outcome.seconds
+
+
 def test_rows_and_pictures_of_a_run(toy):
     drawn = []
     plan = Plan(50, report=7, evaluate=20, checkpoint=9, pictures=6)
@@ -318,7 +326,6 @@ def test_a_full_disk_under_the_checkpoint_keeps_the_last_one(toy, monkeypatch):
     assert toy.train(50).step == 50
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_under_the_pictures_saves_what_was_learned(toy):
     def draw(step):
         raise OSError(errno.ENOSPC, "No space left on device", "generations.png")
@@ -357,6 +364,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(toy):
     assert toy.train(20).step == 20
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_under_the_history_keeps_the_checkpoint(toy, monkeypatch):
     toy.train(50, name="whole")
     expected = results(toy)

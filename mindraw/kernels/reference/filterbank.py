@@ -2,6 +2,9 @@
 
 import numpy as np
 
+#: The variance of filters, in pixels squared, that see one pixel, or two that are as near.
+NARROW = 1e-6
+
 
 def place_forward(mu, a, p, bias, centre, stride, offsets):
     """The filters' places, width and intensity from the attention parameters (eqs. 19 to 24).
@@ -79,15 +82,19 @@ def filterbank_forward(F, e, mu, s2, pixels):
     if not F.size:
         return
     nearest = np.clip(np.rint(mu.real), 0, pixels.size - 1)
-    half_precision = (0.5 / s2)[:, None]
     axis = np.stack([np.ones_like(pixels), pixels])
     _lines(e, nearest, -1, axis)
-    _lines(F, half_precision * (nearest - 2 * mu), half_precision, axis)
+    _lines(F, nearest - 2 * mu, 1, axis)
     e *= F
+    e *= (0.5 / s2)[:, None, None]  # in the end: what is near must not be rounded with what is far
     # no weight so small that it, or a product of two, is subnormal: Intel's processors take a
     # hundred cycles for each of those
-    np.maximum(e, 0.45 * np.log(np.finfo(e.dtype).tiny), out=F)
+    least = 0.45 * np.log(np.finfo(e.dtype).tiny)
+    np.maximum(e, least, out=F)
     np.exp(F, out=F)
+    if s2.real.min() < NARROW:  # such a weight times so steep an exponent would count
+        F[e.real < least] = 0
+        np.maximum(e, -1e30, out=e)
     F *= (1 / np.einsum("xbna->xbn", F))[..., None]  # a third of the time of a sum over axis 3
 
 

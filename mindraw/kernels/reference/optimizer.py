@@ -19,9 +19,13 @@ def gradient_norm(state, gradient, count):
         1 at the first update.
     """
     total = 0.0
-    for start in range(0, gradient.size, BLOCK):
-        block = gradient[start : start + BLOCK]
-        total += float(np.dot(block, block))
+    with np.errstate(over="ignore"):
+        for start in range(0, gradient.size, BLOCK):
+            block = gradient[start : start + BLOCK]
+            total += float(np.dot(block, block))
+    if not np.isfinite(total):  # the square of a large float32 may be too large for one
+        flat = gradient.astype(np.float64)
+        total = float(np.dot(flat, flat))
     state[0] = np.sqrt(total)
     if state[1] == 0 and not np.isfinite(state[0]):
         state[1] = count
