@@ -10,6 +10,7 @@ from standin import StrictStream, get_standin
 from test_engine_strict import CONFIGS, built, every_config, minibatch
 
 from mindraw import Draw
+from mindraw.kernels.graph import Recording
 from mindraw.models.classify import Classifier
 
 
@@ -122,3 +123,19 @@ def test_waiting_cannot_be_recorded(wait):
         warnings.simplefilter("always")
         ops.run(launch, recordings, "fill")
     assert len(told) == wait
+
+
+def test_an_interrupted_recording_ends():
+    """So that what follows is launched, and not recorded into nothing."""
+    xp, calls = get_standin("float32").xp, []
+
+    def launch():
+        calls.append(xp.counts.recorded is not None)
+        if calls[-1]:
+            raise KeyboardInterrupt
+
+    recording = Recording()
+    recording.run(xp, launch)
+    with pytest.raises(KeyboardInterrupt):
+        recording.run(xp, launch)
+    assert calls == [False, False, True] and xp.counts.recorded is None
