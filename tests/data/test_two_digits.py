@@ -59,6 +59,20 @@ def test_places_reach_every_edge(tmp_path):
         assert 0.1 < (edge.max(1) > 0).mean() < 0.9
 
 
+def test_a_place_says_nothing_of_another(tmp_path):
+    digit = np.zeros((28, 28))
+    digit[0, 0] = 255
+    dataset = data.load("two-digits", squares(tmp_path, digit), size=(60, 70))
+    shown = np.concatenate([dataset.train.images(range(7), epoch) for epoch in range(300)])
+    shown = shown.reshape(-1, 60, 70)
+    shown = shown[shown.sum(axis=(1, 2)) == 2]
+    assert len(shown) > 2000
+    places = np.argwhere(shown)[:, 1:].reshape(-1, 2, 2)
+    # which of two is the first follows from where they are: take one of them by chance
+    one = places[np.arange(len(places)), np.random.default_rng(0).integers(0, 2, len(places))]
+    assert abs(np.corrcoef(one.T)[0, 1]) < 5 / np.sqrt(len(one))
+
+
 def test_pairs_are_a_pure_function_of_seed_epoch_and_index(tmp_path):
     write_mnist(tmp_path, 50, 30)
     one, same, other = (data.load("two-digits", tmp_path, seed=seed) for seed in (4, 4, 5))
@@ -85,6 +99,18 @@ def test_digits_are_binarised_before_they_are_added(tmp_path):
     dataset = data.load("two-digits", tmp_path, "stochastic")
     x = dataset.train.images(range(6), 0)
     assert set(np.unique(x)) == {0, 1}
+
+
+def test_digits_are_binarised_afresh_in_every_epoch(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    train = data.load("two-digits", tmp_path, "stochastic").train
+    asked, images = [], train.digits.images
+    monkeypatch.setattr(
+        train.digits, "images", lambda which, epoch: asked.append(epoch) or images(which, epoch)
+    )
+    for epoch in (0, 5):
+        train.images(range(6), epoch)
+    assert asked == [0, 0, 5, 5]
 
 
 @pytest.mark.parametrize("size", [27, 0, -3, 5000, (28, 27), (28, 28, 28), 30.5, "60"])
