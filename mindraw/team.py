@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import memory
 from .errors import MindrawError
 
 #: Tries before a process that waits goes to sleep: about a fifth of a millisecond. Waking takes
@@ -30,18 +31,44 @@ from .errors import MindrawError
 TRIES = 1000
 #: Seconds of sleep after which it looks whether the others are alive.
 PATIENCE = 1.0
+#: Bytes that are given out without a look at what is left.
+SMALL = 1 << 24
 #: Bytes for an order and its arguments, and for what went wrong in a process.
 MESSAGE = 65536
 
+#: Bytes of what `shared_zeros` gave out and is still held.
+_given_out = {}
+
 
 def shared_zeros(shape, dtype):
-    """Return zeros, as numpy.ndarray, that processes forked later share."""
+    """Return zeros, as numpy.ndarray, that processes forked later share.
+
+    Raises
+    ------
+    MemoryError
+        If there is less memory left than these and those before them will take when they are used.
+    """
     dtype, count = np.dtype(dtype), math.prod(shape)
+    size = max(count * dtype.itemsize, 1)
+    _refuse_what_does_not_fit(size)
     try:
-        memory = mmap.mmap(-1, max(count * dtype.itemsize, 1))
+        piece = mmap.mmap(-1, size)
     except (OSError, OverflowError, ValueError) as error:
-        raise MemoryError(f"{count * dtype.itemsize / 2**30:,.1f} GiB in one piece") from error
-    return np.frombuffer(memory, dtype, count).reshape(shape)
+        raise MemoryError(f"{size / 2**30:,.1f} GiB in one piece") from error
+    _given_out[id(piece)] = size
+    weakref.finalize(piece, _given_out.pop, id(piece), None)
+    return np.frombuffer(piece, dtype, count).reshape(shape)
+
+
+def _refuse_what_does_not_fit(size):
+    if size < SMALL:
+        return
+    left = memory.left()
+    unused = max(sum(_given_out.values()) - memory.shared_in_use(), 0)
+    if left is not None and size + unused > left:
+        raise MemoryError(
+            f"{(size + unused) / 2**30:,.1f} GiB are needed and {left / 2**30:,.1f} GiB are left"
+        )
 
 
 @functools.cache

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "mindraw"
 
 #: From the ground up: a file imports from its own floor and those below, never above.
 FLOORS = [
-    {"errors"},
+    {"errors", "memory"},
     {"team", "files", "commands"},
     {"backend", "parallel"},
     {"arena", "coordinates"},

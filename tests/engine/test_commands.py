@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mindraw import MindrawError
+from mindraw import MindrawError, memory, team
 from mindraw.commands import Parser, guarded, tell
 from mindraw.team import shared_zeros
 
@@ -80,6 +80,59 @@ def test_words_that_a_parser_cannot_read():
         parser.parse_args(["--n", "x"])
 
 
-def test_more_memory_than_there_is_is_told_with_its_size():
+def test_more_memory_than_there_is_is_told_with_its_size(monkeypatch):
+    monkeypatch.setattr(memory, "left", lambda: None)
     with pytest.raises(MemoryError, match="GiB in one piece"):
         shared_zeros((2**40, 2**30), "float32")
+
+
+def test_more_memory_than_is_left_is_refused_before_it_is_used(monkeypatch):
+    """With what was given out before, and is not used yet."""
+    gib = (2**28,)
+    used = sum(team._given_out.values())
+    monkeypatch.setattr(memory, "shared_in_use", lambda: used)
+    monkeypatch.setattr(memory, "left", lambda: 3 << 29)
+    held = shared_zeros(gib, "float32")
+    with pytest.raises(MemoryError, match=r"^2.0 GiB are needed and 1.5 GiB are left$"):
+        shared_zeros(gib, "float32")
+    shared_zeros((10,), "float32")  # too little to look
+    touched = used + held.nbytes
+    monkeypatch.setattr(memory, "shared_in_use", lambda: touched)
+    shared_zeros(gib, "float32")
+    del held
+    assert sum(team._given_out.values()) == used
+
+
+def test_how_much_memory_is_left(tmp_path, monkeypatch):
+    for name in ("PROC", "CGROUP"):
+        monkeypatch.setattr(memory, name, tmp_path / name)
+    assert memory.left() is None and memory.shared_in_use() == 0
+
+    def write(path, text):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    write("PROC/meminfo", "MemTotal:  900 kB\nMemAvailable:  700 kB\nHugePages_Total:  0\n")
+    write("PROC/self/status", "Name:\tpython\nRssShmem:\t  12 kB\nThreads:\t3\n")
+    assert memory.left() == 700 << 10 and memory.shared_in_use() == 12 << 10
+    # a container, without and with a limit; what it holds of files gives way
+    write("CGROUP/memory.max", "max\n")
+    write("CGROUP/memory.current", "500\n")
+    write("CGROUP/memory.stat", "anon 300\ninactive_file 20\nactive_file 100\n")
+    assert memory.left() == 700 << 10
+    write("CGROUP/memory.max", "1000\n")
+    assert memory.left() == 1000 - 500 + 120
+    write("CGROUP/memory/memory.limit_in_bytes", "800\n")
+    write("CGROUP/memory/memory.usage_in_bytes", "600\n")
+    write("CGROUP/memory/memory.stat", "inactive_file 0\nactive_file 7\n")
+    assert memory.left() == 207
+
+
+@pytest.mark.skipif(not memory.PROC.joinpath("meminfo").exists(), reason="needs Linux's /proc")
+def test_what_is_used_is_no_longer_left():
+    before, used = memory.left(), memory.shared_in_use()
+    held = shared_zeros((2**26,), "float32")
+    assert memory.shared_in_use() - used < 1 << 20
+    held[:] = 1
+    assert memory.shared_in_use() - used > 0.99 * held.nbytes
+    assert 1 << 20 < memory.left() < before + (64 << 20)
