@@ -59,8 +59,8 @@ PRESETS = {
         init_scale=0.03,
         epochs=6,
     ),
-    # some hours, and with digits that are slanted and stretched a little; in the end, when it has
-    # learned from what is bent further than any test digit, from what is closer to those
+    # some hours, and with digits that are slanted and stretched a little; in the second training
+    # less, which has brought nothing that can be told from chance (bench/results/cluttered_mnist)
     "best": OURS.but(
         minibatches=150_000,
         evaluate=4000,

@@ -18,7 +18,7 @@ def left():
     """Return how many bytes can still be used; None where the system does not say."""
     found = []
     with contextlib.suppress(OSError, ValueError, KeyError):
-        found.append(_kilobytes(PROC / "meminfo")["MemAvailable"])
+        found.append(kilobytes(PROC / "meminfo")["MemAvailable"])
     for limit, used in LIMITS:
         with contextlib.suppress(OSError, ValueError, KeyError):
             # what is kept of files gives way
@@ -32,7 +32,7 @@ def left():
 def shared_in_use():
     """Return how many bytes of shared memory this process has touched, 0 where nobody knows."""
     with contextlib.suppress(OSError, ValueError, KeyError):
-        return _kilobytes(PROC / "self" / "status")["RssShmem"]
+        return kilobytes(PROC / "self" / "status")["RssShmem"]
     return 0
 
 
@@ -40,7 +40,7 @@ def _lines(path):
     return path.read_text().splitlines()
 
 
-def _kilobytes(path):
-    """Return the lines of a file that say "name: number kB", in bytes."""
+def kilobytes(path):
+    """Return what a file's lines of the form "name: number kB" say, in bytes by name."""
     rows = (line.split() for line in _lines(path) if line.endswith(" kB"))
     return {name.rstrip(":"): 1024 * int(number) for name, number, _ in rows}

@@ -19,7 +19,6 @@ import sys
 import traceback
 import warnings
 import weakref
-from pathlib import Path
 
 import numpy as np
 
@@ -157,9 +156,8 @@ class Team:
         total = 0
         for pid in self._pids:
             with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Private"):
-                        total += 1024 * int(line.split()[1])
+                sizes = memory.kilobytes(memory.PROC / str(pid) / "smaps_rollup")
+                total += sum(size for name, size in sizes.items() if name.startswith("Private"))
         return total
 
     def _work(self, k, arguments):

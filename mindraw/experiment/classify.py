@@ -166,17 +166,18 @@ class Classification(Options):
                 f"{given[0]} is for a second training: give --then-minibatches, or --{spelled} None"
             )
         for name in given:
+            value = getattr(self, name)
             if name in ("then_minibatches", "grow_from"):
-                require_whole(name, getattr(self, name))
+                require_whole(name, value)
             elif name == "then_lr":
                 self.require_positive(name)
-        if not (self.then_bend is None or (is_number(self.then_bend) and 0 <= self.then_bend <= 1)):
-            raise MindrawError(f"then_bend is {self.then_bend!r}: use a number of 0 to 1")
+            elif not (is_number(value) and 0 <= value <= 1):
+                raise MindrawError(f"then_bend is {value!r}: use a number of 0 to 1")
 
     def stages(self):
         """Return the first training, where there are two, and the last; see `Options.stages`."""
-        grows = self.grow_from is not None and self.glimpses > self.grow_from
-        if self.then_minibatches is None or not (grows or self.grow_from is None):
+        grows = self.grow_from is not None
+        if self.then_minibatches is None or (grows and self.glimpses <= self.grow_from):
             return None, self
         alone = self.but(**dict.fromkeys(SECOND))
         lr = self.lr if self.then_lr is None else self.then_lr

@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from pathlib import Path
+
+from .. import memory
 
 
 def title(training, words=None):
@@ -22,10 +23,9 @@ def title(training, words=None):
 
 def peak_memory():
     """Return the most memory this process held so far, in MB; None where no one knows."""
-    with contextlib.suppress(OSError, StopIteration):
+    with contextlib.suppress(OSError, KeyError):
         # Linux lets ru_maxrss start at what the process that started this one held
-        status = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1.024e-3
+        return memory.kilobytes(memory.PROC / "self" / "status")["VmHWM"] / 1e6
     try:
         import resource
     except ImportError:  # Windows

@@ -1,6 +1,7 @@
 """How commands end: one sentence, an exit code, and no traceback."""
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -89,6 +90,7 @@ def test_more_memory_than_there_is_is_told_with_its_size(monkeypatch):
 def test_more_memory_than_is_left_is_refused_before_it_is_used(monkeypatch):
     """With what was given out before, and is not used yet."""
     gib = (2**28,)
+    gc.collect()
     used = sum(team._given_out.values())
     monkeypatch.setattr(memory, "shared_in_use", lambda: used)
     monkeypatch.setattr(memory, "left", lambda: 3 << 29)
@@ -130,6 +132,7 @@ def test_how_much_memory_is_left(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not memory.PROC.joinpath("meminfo").exists(), reason="needs Linux's /proc")
 def test_what_is_used_is_no_longer_left():
+    gc.collect()
     before, used = memory.left(), memory.shared_in_use()
     held = shared_zeros((2**26,), "float32")
     assert memory.shared_in_use() - used < 1 << 20

@@ -109,35 +109,6 @@ def test_what_says_where_to_look_can_learn_otherwise(tiny):
     assert not changed.rates(model) and not changed.apart(model)
 
 
-@pytest.mark.parametrize("digits", ["1", "2"])
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, digits, monkeypatch):
-    options = [*tiny, "--preset", preset, "--digits", digits, "--minibatches", "20"]
-    options += ["--then-minibatches", "None", "--out"]
-    assert main(PRESETS, [*options, "whole"]) == 0
-    step = ClassifyTask.step
-
-    def dying(task, k):
-        if k == 10:  # the last checkpoint is of minibatch 8
-            raise KeyboardInterrupt
-        return step(task, k)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(ClassifyTask, "step", dying)
-        assert main(PRESETS, [*options, "parts"]) == 130
-    assert load("parts/checkpoint.h5").step == 8
-    assert main(PRESETS, ["--resume", "parts"]) == 0
-    whole, parts = (load(f"{run}/checkpoint.h5") for run in ("whole", "parts"))
-    for name, array in whole.parameters.items():
-        np.testing.assert_array_equal(array, parts.parameters[name])
-    assert whole.m.tobytes() == parts.m.tobytes()
-    assert whole.history == parts.history
-
-
-GROWING = ["--preset", "labels", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
-GROWING += ["--then-minibatches", "12", "--then-lr", "0.001", "--bend", "0.1"]
-
-
 @pytest.fixture
 def dies_at(monkeypatch):
     """Let a run be interrupted at a minibatch of its (first) training."""
@@ -154,6 +125,26 @@ def dies_at(monkeypatch):
             return main(PRESETS, argv)
 
     return main_dying
+
+
+@pytest.mark.parametrize("digits", ["1", "2"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_that_dies_and_goes_on_ends_with_the_same_bits(tiny, preset, digits, dies_at):
+    options = [*tiny, "--preset", preset, "--digits", digits, "--minibatches", "20"]
+    options += ["--then-minibatches", "None", "--out"]
+    assert main(PRESETS, [*options, "whole"]) == 0
+    assert dies_at(10, [*options, "parts"]) == 130  # the last checkpoint is of minibatch 8
+    assert load("parts/checkpoint.h5").step == 8
+    assert main(PRESETS, ["--resume", "parts"]) == 0
+    whole, parts = (load(f"{run}/checkpoint.h5") for run in ("whole", "parts"))
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(array, parts.parameters[name])
+    assert whole.m.tobytes() == parts.m.tobytes()
+    assert whole.history == parts.history
+
+
+GROWING = ["--preset", "labels", "--glimpses", "3", "--grow-from", "2", "--minibatches", "16"]
+GROWING += ["--then-minibatches", "12", "--then-lr", "0.001", "--bend", "0.1"]
 
 
 @pytest.fixture
