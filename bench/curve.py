@@ -37,6 +37,8 @@ from mindraw.experiment import Classification, Experiment
 from mindraw.files import read_json
 from mindraw.training.run import find_config, is_run
 
+#: The splits that are measured.
+COLOURS = {"train": "tab:blue", "valid": "tab:green", "test": "tab:orange"}
 #: What is measured of each split, the first of it what is drawn, and its unit.
 MEASURES = {
     Experiment: {"total": "nats", "reconstruction": "nats", "latent": "nats"},
@@ -135,7 +137,8 @@ def train_reference(
 
 def join(ours: list[dict], theirs: list[dict], measures) -> list[dict]:
     """Rows of both histories at the steps that both have, with what both measured there."""
-    names = [f"{split}_{name}" for split in ("train", "test") for name in measures]
+    names = [f"{split}_{name}" for split in COLOURS for name in measures]
+    names = [name for name in names if all(name in row for row in (*ours[:1], *theirs[:1]))]
     reference = {row["step"]: row for row in theirs}
     joined = []
     for row in ours:
@@ -158,6 +161,11 @@ def write_csv(path: Path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
+def measured(row: dict, measure: str) -> list[str]:
+    """Of which splits a joined row has the measure."""
+    return [split for split in COLOURS if f"mindraw_{split}_{measure}" in row]
+
+
 def differences(rows: list[dict], name: str) -> list[tuple[float, float]]:
     """(epoch, mindraw - torch) wherever `name` was measured."""
     ours, theirs = f"mindraw_{name}", f"torch_{name}"
@@ -172,7 +180,8 @@ def draw(path: Path, rows: list[dict], measure: str, title: str) -> None:
     figure = Figure(figsize=(7, 6), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for split, colour in (("train", "tab:blue"), ("test", "tab:orange")):
+    for split in measured(rows[0], measure):
+        colour = COLOURS[split]
         known = [row for row in rows if row[f"mindraw_{split}_{measure}"] is not None]
         epochs = [row["epoch"] for row in known]
         for engine, style in (("mindraw", {"lw": 3, "alpha": 0.4}), ("torch", {"ls": "--"})):
@@ -229,7 +238,8 @@ def _main() -> int:
     write_csv(folder / "curve.csv", rows)
     draw(folder / "curve.png", rows, first, f"{options.run.name}: the same run in two engines")
     told = [first] if first == "total" else list(measures)
-    for name in (f"{split}_{measure}" for split in ("train", "test") for measure in told):
+    known = measured(rows[0], first)
+    for name in (f"{split}_{measure}" for split in known for measure in told):
         gaps = differences(rows, name)
         if gaps:
             last = next(r for r in reversed(rows) if r[f"mindraw_{name}"] is not None)

@@ -269,12 +269,15 @@ class Classification(Options):
         names = ("loss in nats", "error in per cent")
         measured = {
             f"{split} {words}": last[f"{split}_{name}"]
-            for split in ("train", "test")
+            for split in ("train", *task.measured)
             for name, words in zip(task.measures, names, strict=True)
         }
         lines = [
-            f"test error   {last['test_error']:.2f} % on {len(task.dataset.test)} pictures "
-            f"({last['test_loss']:.4f} nats)",
+            f"{name + ' error':11}  {last[f'{name}_error']:.2f} % on {len(split)} pictures "
+            f"({last[f'{name}_loss']:.4f} nats)"
+            for name, split in reversed(task.measured.items())
+        ]
+        lines += [
             f"train error  {last['train_error']:.2f} % over the last row of the history "
             f"({last['train_loss']:.4f} nats)",
         ]

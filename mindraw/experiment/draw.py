@@ -165,13 +165,20 @@ class Experiment(Options):
 
     def tell(self, task, last):
         """Say what came out; see `Options.tell`."""
-        losses = {name: last[name] for name in last if name.startswith(("train", "test"))}
-        return {"losses in nats": losses}, [
-            f"test bound   {last['test_total']:.2f} nats (reconstruction "
-            f"{last['test_reconstruction']:.2f}, latent {last['test_latent']:.2f}) "
-            f"on {len(task.dataset.test)} images",
-            f"train bound  {last['train_total']:.2f} nats over the last row of the history",
+        measured = {name: split for name, split in task.measured.items() if f"{name}_total" in last}
+        losses = {
+            f"{name}_{loss}": last[f"{name}_{loss}"]
+            for name in ("train", *measured)
+            for loss in task.measures
+        }
+        lines = [
+            f"{name + ' bound':11}  {last[f'{name}_total']:.2f} nats (reconstruction "
+            f"{last[f'{name}_reconstruction']:.2f}, latent {last[f'{name}_latent']:.2f}) "
+            f"on {len(split)} images"
+            for name, split in reversed(measured.items())
         ]
+        lines += [f"train bound  {last['train_total']:.2f} nats over the last row of the history"]
+        return {"losses in nats": losses}, lines
 
 
 def mean_logits(split, n=10_000):

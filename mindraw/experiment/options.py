@@ -74,7 +74,8 @@ class Options:
     report : int
         Minibatches between two rows of the history.
     evaluate : int
-        Minibatches between two measurements of the test set; 0 for one at the end.
+        Minibatches between two measurements of the test set, and of the validation set where there
+        is one; 0 for one at the end.
     checkpoint : int
         Minibatches between two checkpoints.
     pictures : int

@@ -1,4 +1,4 @@
-"""The losses and errors of train and test over a run."""
+"""The losses and errors of train, validation and test over a run."""
 
 import csv
 import math
@@ -7,7 +7,9 @@ from pathlib import Path
 from ..errors import MindrawError
 from . import output
 
-SPLITS = {"train": "#2f6db3", "test": "#d9622b"}
+SPLITS = {"train": "#2f6db3", "valid": "#4c9a5f", "test": "#d9622b"}
+#: Splits that a history may lack: most data sets have no validation part.
+OPTIONAL = {"valid"}
 #: What the panels show, and in which units, for a model that draws and for one that classifies.
 DRAWING = {"total": "nats per image", "reconstruction": "", "latent": ""}
 CLASSIFYING = {"loss": "nats per picture", "error": "per cent"}
@@ -16,7 +18,7 @@ HEADING = 56
 
 
 def loss_curves(path, history, title=None):
-    """Draw the total loss and its two parts, train and test, over the minibatches.
+    """Draw the total loss and its two parts, train, validation and test, over the minibatches.
 
     Where the first tenth of the run lies far above the rest, the axis leaves it out and
     says at which value the curve starts.
@@ -27,8 +29,8 @@ def loss_curves(path, history, title=None):
         The PNG to write.
     history : list of dict, str or pathlib.Path
         Rows, or the CSV file that holds them, with the columns step, epoch and
-        {train, test}_{total, reconstruction, latent} in nats. The cells of test may be
-        empty (None or ""), and so may the history.
+        {train, valid, test}_{total, reconstruction, latent} in nats. Those of valid may be
+        missing, the cells of valid and test empty (None or ""), and so may the history.
     title : str, optional
 
     Returns
@@ -44,15 +46,15 @@ def loss_curves(path, history, title=None):
 
 
 def classification_curves(path, history, title=None):
-    """Draw the loss and the error of a classifier, train and test, over the minibatches.
+    """Draw the loss and the error of a classifier, as `loss_curves` does the losses of a DRAW.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The PNG to write.
     history : list of dict, str or pathlib.Path
-        As for `loss_curves`, with the columns step, epoch, {train, test}_loss in nats and
-        {train, test}_error in per cent.
+        As for `loss_curves`, with the columns step, epoch, {train, valid, test}_loss in nats and
+        {train, valid, test}_error in per cent.
     title : str, optional
 
     Returns
@@ -94,7 +96,7 @@ def _curves(path, history, title, parts):
 
 
 def _panel(axes, rows, part):
-    """Draw one part of the loss, train and test."""
+    """Draw one part of the loss, a curve for each split."""
     pixels = output.pixels
     axes.set_title(part, loc="left", fontsize=pixels(24), pad=pixels(HEADING))
     axes.tick_params(labelsize=pixels(20), labelcolor=output.FAINT, length=0, pad=pixels(6))
@@ -124,10 +126,11 @@ def _panel(axes, rows, part):
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     _leave_out_the_fall(axes, curves)
+    size, handle, gap = (21, 1.2, 1.2) if len(curves) < 3 else (17, 0.8, 0.9)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1.03), ncols=len(curves), frameon=False,
-        fontsize=pixels(21), borderpad=0, borderaxespad=0, handlelength=1.2, handletextpad=0.5,
-        columnspacing=1.2,
+        fontsize=pixels(size), borderpad=0, borderaxespad=0, handlelength=handle,
+        handletextpad=0.5, columnspacing=gap,
     )  # fmt: skip
 
 
@@ -170,14 +173,18 @@ def _rows(history, parts):
     columns = ["step", "epoch", *(f"{split}_{part}" for split in SPLITS for part in parts)]
     rows = []
     for number, row in enumerate(history, start=1):
-        missing = [column for column in columns if column not in row]
+        missing = [name for name in columns if name not in row and _split(name) not in OPTIONAL]
         if missing:
             raise MindrawError(f"row {number} of {name} has no column {missing[0]}")
-        rows.append({column: _number(row[column], column, number, name) for column in columns})
+        rows.append({column: _number(row.get(column), column, number, name) for column in columns})
         step = rows[-1]["step"]
         if step is None or not math.isfinite(step):
             raise MindrawError(f"row {number} of {name} does not say its step")
     return rows
+
+
+def _split(column):
+    return column.partition("_")[0]
 
 
 def _number(cell, column, number, name):

@@ -22,11 +22,13 @@ class History:
     path : pathlib.Path
         Rewritten with `text`, then appended to.
     columns : sequence of str
+        Of a new table.
     text : str
-        The CSV to continue, as `text` gave it; "" starts afresh.
+        The CSV to continue, as `text` gave it, with its own columns; "" starts afresh.
 
     Attributes
     ----------
+    columns : tuple of str
     rows : list of dict
         Column to number, None for an empty cell.
     text : str
@@ -35,8 +37,8 @@ class History:
 
     def __init__(self, path, columns, text=""):
         self.path = path
-        self.columns = tuple(columns)
-        self.text = text or ",".join(self.columns) + "\n"
+        self.text = text or ",".join(columns) + "\n"
+        self.columns = tuple(self.text.partition("\n")[0].split(","))
         self.rows = parse(self.text)
         # a killed run may have written rows, or half a row, beyond its checkpoint
         write_whole(path, self.text.encode())
@@ -48,7 +50,7 @@ class History:
         Parameters
         ----------
         row : dict of str to number or None
-            Columns left out are empty.
+            Columns left out are empty; what has no column is left out.
         """
         line = ",".join(_cell(row.get(column)) for column in self.columns) + "\n"
         self._file.write(line)

@@ -27,7 +27,8 @@ class Plan:
     report : int
         A row of the history every so many.
     evaluate : int
-        The test set is measured every so many, and at the end; 0 for the end only.
+        The validation set, if there is one, and the test set are measured every so many, and at
+        the end; 0 for the end only.
     checkpoint : int
         A checkpoint every so many, at the end, and when stopped.
     pictures : int
@@ -45,7 +46,7 @@ class Plan:
         return step % self.report == 0 or self.evaluation_due(step)
 
     def evaluation_due(self, step):
-        """Tell whether the test set is measured after this step."""
+        """Tell whether what is held out is measured after this step."""
         return step == self.steps or (self.evaluate > 0 and step % self.evaluate == 0)
 
     def checkpoint_due(self, step):
@@ -89,7 +90,7 @@ class Session:
     ----------
     task : DrawTask or anything with its attributes
         `model` with its `workers`, `ops`, `batch`, `minibatches`, `kind`, `config`, `training`,
-        `parts`, `measures`, `step`, `measure` and `evaluate`.
+        `parts`, `measures`, `measured`, `step`, `measure` and `evaluate`.
     optimizer : Adam
         Over ``task.model.parameters``.
     plan : Plan
@@ -122,7 +123,8 @@ class Session:
             self._refuse_a_lost_checkpoint()
         self._refuse_the_past(parse(text))
         self.ledger = Ledger(task.ops, len(task.parts), plan.report, pending)
-        columns = [f"{split}_{name}" for split in ("train", "test") for name in task.measures]
+        splits = ("train", *task.measured)
+        columns = [f"{split}_{name}" for split in splits for name in task.measures]
         self.history = History(run.history, ["step", "epoch", *columns, "lr"], text)
         self._start = time.perf_counter() - seconds
 
@@ -216,7 +218,8 @@ class Session:
         count = len(sums) * self.task.batch
         row |= _named("train", self.task.measure(sums.astype(np.float64).sum(0), count))
         if self.plan.evaluation_due(self.step):
-            row |= _named("test", self.task.evaluate())
+            for split in self.task.measured:
+                row |= _named(split, self.task.evaluate(split))
         with self._writing():
             self.history.append(row)
         self.ledger.clear()

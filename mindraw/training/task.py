@@ -9,8 +9,10 @@ from ..parallel import split as shares
 from ..team import shared_zeros
 from .ledger import sum_into
 from .minibatches import Minibatches
-from .streams import TEST, TRAIN
+from .streams import TEST, TRAIN, VALID
 
+#: Which noise a split is measured with.
+EVALUATION = {"valid": VALID, "test": TEST}
 #: Pictures that a process makes at least where a GPU computes.
 FEWEST = 8
 
@@ -22,7 +24,7 @@ class Task:
     ----------
     model : Draw or Classifier
     dataset : mindraw.data.Dataset
-        `train` and `test` splits of images in rows of D.
+        `train`, `test` and, where there is one, `valid` splits of images in rows of D.
     seed : int
         Of the minibatches' order and of all noise.
 
@@ -36,6 +38,8 @@ class Task:
         What `step` returns, in this order.
     measures : tuple of str
         What the history holds for each split.
+    measured : dict of str to mindraw.data.Split
+        The splits that `evaluate` takes: "valid" where there is one, and "test".
     teams : set of mindraw.parallel.Workers
         Those of the model, and those that make its pictures, which on a CPU are the same.
     first : int
@@ -52,7 +56,9 @@ class Task:
         self.model, self.dataset, self.seed = model, dataset, seed
         self.ops, self.batch = model.ops, model.batch
         self.minibatches = Minibatches(len(dataset.train), model.batch, seed)
-        self._splits = (dataset.train, dataset.test)
+        held_out = {"valid": dataset.valid, "test": dataset.test}
+        self.measured = {name: split for name, split in held_out.items() if split is not None}
+        self._splits = (dataset.train, *self.measured.values())
         self._indices = shared_zeros((model.batch,), np.int64)
         self._images = shared_zeros((model.batch, model.config.D), np.float32)
         self._makers = model.workers
@@ -84,14 +90,24 @@ class Task:
             *self.minibatch(self.dataset.train, indices, epoch, TRAIN, k)
         )
 
-    def evaluate(self):
-        """Return the measures on all test images, with the same noise at every call."""
-        split = self.dataset.test
+    def evaluate(self, name="test"):
+        """Return the measures on all images of a split, with the same noise at every call.
+
+        Parameters
+        ----------
+        name : str
+            One of `measured`.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        split, stream = self.measured[name], EVALUATION[name]
         starts = range(0, len(split), self.batch)
         sums = self.ops.zeros((len(starts), len(self.parts)))
         for number, start in enumerate(starts):
             indices = np.arange(start, min(start + self.batch, len(split)))
-            losses = self.model.loss(*self.minibatch(split, indices, 0, TEST, number))
+            losses = self.model.loss(*self.minibatch(split, indices, 0, stream, number))
             sum_into(self.ops, sums[number], losses)
         return self.measure(self.ops.to_numpy(sums).astype(np.float64).sum(0), len(split))
 

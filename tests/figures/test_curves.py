@@ -65,6 +65,24 @@ def test_the_curves_are_the_history(tmp_path, drawn, n):
     assert figure.get_suptitle() == "Losses"
 
 
+def test_a_validation_set_has_a_curve_of_its_own(tmp_path, drawn):
+    rows = history(60)
+    for row in rows:
+        for part in PARTS:
+            known = row[f"test_{part}"]
+            row[f"valid_{part}"] = None if known is None else known + 5000
+    figures.loss_curves(tmp_path / "losses.png", rows)
+    for axes, part in zip(drawn[0].axes, PARTS, strict=True):
+        steps, values = lines(axes)["valid"]
+        assert steps == [row["step"] for row in rows if row[f"valid_{part}"] is not None]
+        assert values == [row["test_" + part] + 5000 for row in rows if row["test_" + part]]
+        names = [text.get_text().split()[0] for text in axes.get_legend().get_texts()]
+        assert names == ["train", "valid", "test"]
+        # thousands of nats fit beside the next panel
+        box = axes.get_legend().get_window_extent()
+        assert box.x1 < axes.get_window_extent().x1 + 40
+
+
 def test_few_points_can_be_seen(tmp_path, drawn, tiles):
     page = tiles.read(figures.loss_curves(tmp_path / "one.png", history(1)))
     (figure,) = drawn

@@ -24,6 +24,7 @@ from mindraw.training.history import parse
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "mnist_noattn.py"
 PRESETS = runpy.run_path(str(SCRIPT))["PRESETS"]
+write_binarized = runpy.run_path(str(ROOT / "tests/data/data_files.py"))["write_binarized"]
 
 
 @pytest.fixture
@@ -95,6 +96,20 @@ def test_a_run_leaves_everything_in_its_folder(tiny, capsys):
     assert summary["losses in nats"]["test_total"] == last["test_total"]
     assert f"test bound   {last['test_total']:.2f} nats" in out and str(folder) in out
     assert json.loads((folder / "config.json").read_text())["T"] == 2
+
+
+def test_a_validation_part_is_told_of_beside_the_test(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINDRAW_CACHE", str(tmp_path / "cache"))
+    write_binarized(tmp_path / "data", rows=(30, 6, 5))
+    argv = [*tiny, "--dataset", "binarized-mnist", "--binarise", "none", "--minibatches", "3"]
+    assert main(PRESETS, [*argv, "--data", str(tmp_path / "data")]) == 0
+    out, folder = capsys.readouterr().out, Path("runs/mnist_noattn-quick")
+    last = parse((folder / "history.csv").read_text())[-1]
+    told = [f"{name} bound" in out for name in ("test", "valid", "train")]
+    assert told == [True] * 3 and last["valid_total"] != last["test_total"]
+    assert f"valid bound  {last['valid_total']:.2f} nats" in out and "on 6 images" in out
+    losses = json.loads((folder / "summary.json").read_text())["losses in nats"]
+    assert losses["valid_total"] == last["valid_total"] and len(losses) == 9
 
 
 def test_pictures_come_early_and_at_the_end(tiny, capsys):

@@ -124,6 +124,49 @@ def test_the_test_bound_covers_every_image_and_always_the_same(toy):
     assert once["total"] == pytest.approx(total / 13, rel=1e-6)
 
 
+def with_validation(toy):
+    """The toy's data set with 8 images of its own to validate."""
+    pixels = np.random.default_rng(11).random((8, 20), dtype=np.float32) ** 4
+    dataset = toy.dataset()
+    dataset.valid = type(dataset.test)(pixels)
+    return dataset
+
+
+def test_a_validation_set_is_measured_wherever_the_test_set_is(toy):
+    outcome = toy.train(21, dataset=with_validation(toy))
+    task, last = toy.task, outcome.rows[-1]
+    columns = toy.run.history.read_text().splitlines()[0].split(",")
+    assert columns == ["step", "epoch"] + [
+        f"{split}_{part}"
+        for split in ("train", "valid", "test")
+        for part in ("total", "reconstruction", "latent")
+    ] + ["lr"]  # fmt: skip
+    assert [row["step"] for row in outcome.rows if row["valid_total"] is not None] == [20, 21]
+    total, split = 0.0, task.dataset.valid
+    for number, (start, stop) in enumerate([(0, 5), (5, 8)]):
+        x = split.images(np.arange(start, stop), 0).T
+        eps = task.ops.standard_normal(task.model.noise_shape(stop - start), (3, 7, number))
+        total += sum(float(part.sum(dtype=np.float64)) for part in task.model.loss(x, eps))
+    assert last["valid_total"] == pytest.approx(total / 8, rel=1e-6)
+    assert last["test_total"] == task.evaluate()["total"] != last["valid_total"]
+
+
+def test_measuring_a_validation_set_leaves_the_training_as_it_is(toy):
+    toy.train(21)
+    alone = toy.task.model.parameters.flat.copy()
+    toy.train(21, name="validated", dataset=with_validation(toy))
+    assert (toy.task.model.parameters.flat == alone).all()
+
+
+def test_a_history_without_validation_goes_on_without(toy):
+    before = toy.train(21).rows
+    outcome = toy.train(40, dataset=with_validation(toy))
+    assert outcome.rows[: len(before)] == before and outcome.step == 40
+    assert outcome.rows == parse(toy.run.history.read_text())
+    assert outcome.rows[-1]["test_total"] is not None and outcome.rows[-1]["lr"] == 0.001
+    assert set(outcome.rows[-1]) == set(before[0])
+
+
 def test_the_schedule_sets_the_rate_of_every_step(toy):
     from mindraw.optim import decay
 
