@@ -124,8 +124,10 @@ class Classification(Options):
     first_gain: float | None = None
 
     def settle(self, given):
-        """Leave out, or refuse, the numbers of a second training that there is not to be."""
+        """Leave out, or refuse, what is of no use: see `Options.settle`."""
         settled = super().settle(given)
+        if "aim_within" in given and not self.aim_loss:
+            raise MindrawError("aim_within is for an aim loss: leave it out, or give --aim-loss")
         if self.then_minibatches is None:
             return settled.but(**{name: None for name in SECOND if name not in given})
         asked = [name for name in SECOND if name in given and name != "grow_from"]

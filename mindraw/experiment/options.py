@@ -15,6 +15,8 @@ from ..training.run import find_config
 
 #: What `updates` may be, and in which coordinates Adam then steps.
 COORDINATES = {"plain": (), "centred": (Centring,), "frequencies": (Centring, Frequencies)}
+#: Options that are for some schedules alone.
+HEEDED_BY = {"lr_floor": ("cosine", "decay"), "lr_decay": ("decay",), "lr_decay_every": ("decay",)}
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,18 @@ class Options:
         Returns
         -------
         Options
+
+        Raises
+        ------
+        MindrawError
+            If something was given that nothing here heeds.
         """
+        for name, schedules in HEEDED_BY.items():
+            if name in given and self.schedule not in schedules:
+                raise MindrawError(
+                    f"{name} is for the schedule {' or '.join(schedules)}, and this one is "
+                    f"{self.schedule}: leave it out, or give --schedule {schedules[0]}"
+                )
         for one, other in (("minibatches", "epochs"), ("epochs", "minibatches")):
             if one in given and other not in given:
                 return self.but(**{other: None})

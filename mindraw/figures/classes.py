@@ -135,6 +135,8 @@ def _shades(counts):
     right = np.eye(len(counts), dtype=bool)
     largest = max(share[~right].max(initial=0), 1e-9)
     strength = np.where(right, 0.45 * share, 0.9 * share / largest)[:, :, None]
-    colours = [[int(SPLITS[key][k : k + 2], 16) / 255 for k in (1, 3, 5)] for key in SPLITS]
-    blue, orange = np.array(colours)
+    blue, orange = (
+        np.array([int(SPLITS[name][k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        for name in ("train", "test")
+    )
     return 1 - strength * (1 - np.where(right[:, :, None], blue, orange))

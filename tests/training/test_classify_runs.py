@@ -391,8 +391,8 @@ def test_the_seed_preset_is_the_replication():
         (["--forget", "nan"], "forget is nan"),
         (["--lr-floor", "1"], "lr_floor is 1.0: it must lie in [0, lr]"),
         (["--lr-warmup", "-1"], "lr_warmup is -1"),
-        (["--lr-decay", "1.5"], "lr_decay is 1.5"),
-        (["--lr-decay-every", "0"], "lr_decay_every is 0.0"),
+        (["--schedule", "decay", "--lr-decay", "1.5"], "lr_decay is 1.5"),
+        (["--schedule", "decay", "--lr-decay-every", "0"], "lr_decay_every is 0.0"),
         (["--schedule", "linear"], "linear"),
         (["--dataset", "mnist", "--size", "None", "--digits", "2"], "mnist: give --digits 1"),
         (
@@ -402,6 +402,7 @@ def test_the_seed_preset_is_the_replication():
         (["--T", "3"], "--T"),
         (["--first", "state", "--first-span", "1"], "give --first learned, or --first-span None"),
         (["--aim-within", "1e300"], "aim_within is 1e+300: it must be at most 1000000"),
+        (["--aim-loss", "0", "--aim-within", "9"], "leave it out, or give --aim-loss"),
         (["--aim-loss", "-1"], "aim_loss is -1.0: it must be a number of at least 0"),
         (["--aim-within", "0"], "aim_within is 0.0: it must be a positive number"),
         (["--then-minibatches", "0"], "then_minibatches is 0"),

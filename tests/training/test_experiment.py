@@ -572,6 +572,9 @@ def test_a_start_from_the_mean_picture_is_closer(tiny, capsys):
         (["--aim-rate", "0.5"], "aim_rate is for attention: give read_n and write_n"),
         (["--aim-clip", "apart"], "aim_clip is for attention: give read_n and write_n"),
         (["--updates", "frequencies"], "updates frequencies is for attention: give read_n"),
+        (["--schedule", "constant", "--lr-floor", "0"], "constant: leave it out, or give --sche"),
+        (["--lr-decay", "0.5"], "lr_decay is for the schedule decay, and this one is c"),
+        (["--lr-decay-every=2"], "lr_decay_every is for the schedule decay, and"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(capsys, tiny, options, sentence):
