@@ -41,6 +41,42 @@ def write_whole(path, content):
         raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def lock(path, taken):
+    """Keep a file's name to one process, until that closes the file or ends, however it ends.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Made where it is not there.
+    taken : str
+        What to say where another process has it.
+
+    Returns
+    -------
+    file or None
+        None where the system knows no such locks.
+
+    Raises
+    ------
+    MindrawError
+        If another process has it, or it cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        file = open(path, "w")
+    except OSError as error:
+        raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise MindrawError(taken) from error
+    return file
+
+
 def write_json(path, content):
     """Replace a JSON file at once; see `write_whole`."""
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())

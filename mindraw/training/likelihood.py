@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import MindrawError
-from ..files import read_json, write_json
+from ..files import lock, read_json, write_json
 from .history import History, parse, whole_lines
 from .streams import IMPORTANCE
 
@@ -93,7 +93,8 @@ class Survey:
     Raises
     ------
     MindrawError
-        If there is a table already that is of something else, or is damaged.
+        If there is a table already that is of something else, or is damaged, or if another process
+        is writing to it.
     """
 
     def __init__(self, path, what):
@@ -106,6 +107,19 @@ class Survey:
             raise MindrawError(
                 f"{path} is there already, and is no table of estimates: choose another --out"
             )
+        if not path.parent.is_dir():
+            raise MindrawError(f"there is no folder {path.parent}: make it, or use another --out")
+        own = path.with_name(f".{path.stem}.lock")
+        self._lock = lock(own, f"{path} is in use: another process is estimating there")
+        try:
+            self._table = self._open(what)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _open(self, what):
+        """Return the table, read as far as it is there."""
+        path = self.path
         if self.beside.exists():
             self._refuse_another(read_json(self.beside), what)
         columns = ("image", *Estimate._fields)
@@ -116,7 +130,7 @@ class Survey:
             raise MindrawError(f"{path}: {error}: remove it, or choose another --out") from error
         self.what = what
         write_json(self.beside, what)
-        self._table = History(path, columns, text)
+        return History(path, columns, text)
 
     def _refuse_another(self, there, what):
         """Refuse a file beside the table that is of something else."""
@@ -157,5 +171,10 @@ class Survey:
         return told
 
     def close(self):
-        """Close the table."""
+        """Close the table, and let other processes write to it."""
         self._table.close()
+        self._unlock()
+
+    def _unlock(self):
+        if self._lock is not None:
+            self._lock.close()

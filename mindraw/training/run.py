@@ -15,7 +15,7 @@ import shlex
 from pathlib import Path
 
 from ..errors import MindrawError
-from ..files import write_json
+from ..files import lock, write_json
 from .checkpoint import NAME as CHECKPOINT
 from .history import parse, whole_lines
 
@@ -49,7 +49,8 @@ class Run:
         self.before = self.folder / BEFORE
         self.figures = self.folder / "figures"
         self.summary = self.folder / "summary.json"
-        self._lock = self._take_lock()
+        taken = f"{self.folder} is in use: another process is training there"
+        self._lock = lock(self.folder / ".lock", taken)
 
     @classmethod
     def create(cls, folder, config, numbered=False):
@@ -114,26 +115,6 @@ class Run:
 
     def __exit__(self, *exception):
         self.close()
-
-    def _take_lock(self):
-        """Lock the folder until this process closes the file or ends, however it ends."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return None
-        path = self.folder / ".lock"
-        try:
-            file = open(path, "w")
-        except OSError as error:
-            raise MindrawError(f"{path} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise MindrawError(
-                f"{self.folder} is in use: another process is training there"
-            ) from error
-        return file
 
 
 def find_config(folder):

@@ -115,6 +115,26 @@ def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(trained, smaller_
     assert "tells of estimates with pictures = 25, not 15" in capsys.readouterr().err
 
 
+def test_two_processes_cannot_share_a_table(trained, capsys, monkeypatch):
+    pytest.importorskip("fcntl")
+    capsys.readouterr()
+    measured, estimate = [], NAMES["estimate"]
+
+    def another_meanwhile(*arguments):
+        if not measured:
+            measured.append(ask())
+        return estimate(*arguments)
+
+    monkeypatch.setitem(NAMES, "estimate", another_meanwhile)
+    assert ask() == 0
+    assert measured == [2]
+    table = "run/likelihood-test-3.csv"
+    assert f"{table} is in use: another process is estimating there\n" in capsys.readouterr().err
+    # what was refused has let go, and so has what is done; other tables are free all along
+    assert ask("--seed", "1") == 2 and ask() == 0
+    assert [row["image"] for row in parse(Path(table).read_text())] == list(range(25))
+
+
 def test_another_model_than_the_tables_is_not_mixed_in(trained, idx_folder, capsys):
     """Even one that differs in nothing but its parameters."""
     assert ask("--images", "2", "--out", "there.csv") == 0
@@ -168,7 +188,7 @@ def test_a_damaged_table_is_refused_and_left(trained, capsys, damage):
         (["--split", "valid"], "mnist has no split valid: choose test or train"),
         (["--seed", "1", "--out", "there.csv"], "noise seed = 0, not 1: remove it and its table"),
         (["--out", "there.json"], "there.json would lie where what it is of is kept: call it .csv"),
-        (["--out", "no/where.csv"], "no/where.json cannot be written"),
+        (["--out", "no/where.csv"], "there is no folder no: make it, or"),
         (["--out", "alone.csv"], "alone.csv is there already, and is no table of estimates"),
         (["--out", "folder"], "folder is there already, and is no table of estimates"),
         (["--out", ""], "is no file's name: choose another --out"),
