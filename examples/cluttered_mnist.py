@@ -59,15 +59,12 @@ PRESETS = {
         init_scale=0.03,
         epochs=6,
     ),
-    # some hours, and with digits that are slanted and stretched a little; in the second training
-    # less, which has brought nothing that can be told from chance (bench/results/cluttered_mnist)
+    # an hour or two, and with digits that are slanted and stretched; a second training has brought
+    # nothing that can be told from chance (bench/results/cluttered_mnist)
     "best": OURS.but(
         minibatches=150_000,
         evaluate=4000,
         bend=0.2,
-        then_minibatches=36_000,
-        then_lr=0.002,
-        then_bend=0.16,
     ),
     # some hours; of more than four glimpses the first four come first, which soon find the digit,
     # where eight at once may not

@@ -187,7 +187,7 @@ def test_a_model_grows_from_one_of_fewer_glimpses(tiny, later, capsys):
 
 
 AGAIN = ["--preset", "best", "--minibatches", "16", "--then-minibatches", "12", "--then-lr", "5e-4"]
-AGAIN += ["--lr-floor", "0.001"]
+AGAIN += ["--lr-floor", "0.001", "--then-bend", "0.16"]
 
 
 def test_a_second_training_is_that_of_two_commands(tiny, later, capsys):
@@ -195,7 +195,7 @@ def test_a_second_training_is_that_of_two_commands(tiny, later, capsys):
     assert main(PRESETS, [*tiny, *AGAIN, "--out", "both"]) == 0
     assert re.search(r"minutes for 12 minibatches, after [\d.]+ for 16\n", capsys.readouterr().out)
     assert json.loads(Path("both/summary.json").read_text())["before"]["minibatches"] == 16
-    same = [*tiny, "--preset", "best", "--then-minibatches", "None"]
+    same = [*tiny, "--preset", "best"]
     first = ["--minibatches", "16", "--lr-floor", "0.001", "--out", "first"]
     assert main(PRESETS, [*same, *first]) == 0
     again = ["--minibatches", "12", "--lr", "0.0005", "--lr-floor", "0.0005", "--bend", "0.16"]
@@ -213,7 +213,7 @@ def test_a_second_training_is_that_of_two_commands(tiny, later, capsys):
 
 def test_whether_there_is_a_second_training():
     """Its numbers are left out with it, or are those of the first where they are not given."""
-    best, labels = PRESETS["best"], PRESETS["labels"]
+    best, labels = PRESETS["best"].but(then_minibatches=36_000, then_lr=0.002), PRESETS["labels"]
     for preset in (best, labels):
         alone = preset.but(then_minibatches=None).settle({"then_minibatches"})
         alone.validate()
