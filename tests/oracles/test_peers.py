@@ -180,7 +180,8 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
     pytest.importorskip("torch", exc_type=ImportError)
     from bench.reference import TorchAdam, torch_model
 
-    dataset = SimpleNamespace(name="pixels", train=Pixels(60, config.D), test=Pixels(13, config.D))
+    train, valid, test = (Pixels(n, config.D) for n in (60, 7, 13))
+    dataset = SimpleNamespace(name="pixels", train=train, valid=valid, test=test)
 
     def history(folder, steps, torch):
         model, _, _ = make(config, 10, spread=0.05)

@@ -95,7 +95,7 @@ def test_training_and_resuming(tmp_path, makers, monkeypatch):
     """Trained in two pieces, on one backend, on the other, and crossing over in between."""
     monkeypatch.setattr(training.task, "default_threads", lambda batch, fewest: makers)
     train, test = Split(30, slow=makers > 1), Split(9)
-    dataset = SimpleNamespace(name="toy", shape=(1, 4, 5), train=train, test=test)
+    dataset = SimpleNamespace(name="toy", shape=(1, 4, 5), train=train, valid=None, test=test)
     backends = {"numpy": lambda: get_backend("numpy"), "strict": get_standin}
     results = []
     for number, names in enumerate([("numpy", "numpy"), ("numpy", "strict"), ("strict", "numpy")]):

@@ -426,8 +426,15 @@ def test_a_full_disk_under_the_history_keeps_the_checkpoint(toy, monkeypatch):
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture
+def not_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", STOPPING)
-def test_the_first_signal_is_noted_and_the_second_obeyed(number, capfd):
+def test_the_first_signal_is_noted_and_the_second_obeyed(number, not_under_nohup, capfd):
     before = [signal.getsignal(number) for number in STOPPING]
     with Signals() as signals:
         assert signals.received is None
