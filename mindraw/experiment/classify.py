@@ -268,16 +268,16 @@ class Classification(Options):
 
     def tell(self, task, last):
         """Say what came out; see `Options.tell`."""
-        names = ("loss in nats", "error in per cent")
-        measured = {
+        names, measured = ("loss in nats", "error in per cent"), task.measured_in(last)
+        summary = {
             f"{split} {words}": last[f"{split}_{name}"]
-            for split in ("train", *task.measured)
+            for split in ("train", *measured)
             for name, words in zip(task.measures, names, strict=True)
         }
         lines = [
             f"{name + ' error':11}  {last[f'{name}_error']:.2f} % on {len(split)} pictures "
             f"({last[f'{name}_loss']:.4f} nats)"
-            for name, split in reversed(task.measured.items())
+            for name, split in reversed(measured.items())
         ]
         lines += [
             f"train error  {last['train_error']:.2f} % over the last row of the history "
@@ -285,7 +285,7 @@ class Classification(Options):
         ]
         if task.model.aim_loss is not None:
             lines.append("told where to look in training, besides the classes; --aim-loss 0 is not")
-        return measured, lines
+        return summary, lines
 
     def _aim_loss(self, dataset):
         """Return what it costs to look elsewhere, if anything: None where it is not known."""

@@ -165,7 +165,7 @@ class Experiment(Options):
 
     def tell(self, task, last):
         """Say what came out; see `Options.tell`."""
-        measured = {name: split for name, split in task.measured.items() if f"{name}_total" in last}
+        measured = task.measured_in(last)
         losses = {
             f"{name}_{loss}": last[f"{name}_{loss}"]
             for name in ("train", *measured)

@@ -50,7 +50,7 @@ class History:
         Parameters
         ----------
         row : dict of str to number or None
-            Columns left out are empty; what has no column is left out.
+            Columns left out are empty.
         """
         line = ",".join(_cell(row.get(column)) for column in self.columns) + "\n"
         self._file.write(line)

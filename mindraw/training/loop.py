@@ -90,7 +90,7 @@ class Session:
     ----------
     task : DrawTask or anything with its attributes
         `model` with its `workers`, `ops`, `batch`, `minibatches`, `kind`, `config`, `training`,
-        `parts`, `measures`, `measured`, `step`, `measure` and `evaluate`.
+        `parts`, `measures`, `measured`, `measured_in`, `step`, `measure` and `evaluate`.
     optimizer : Adam
         Over ``task.model.parameters``.
     plan : Plan
@@ -218,7 +218,7 @@ class Session:
         count = len(sums) * self.task.batch
         row |= _named("train", self.task.measure(sums.astype(np.float64).sum(0), count))
         if self.plan.evaluation_due(self.step):
-            for split in self.task.measured:
+            for split in self.task.measured_in(self.history.columns):
                 row |= _named(split, self.task.evaluate(split))
         with self._writing():
             self.history.append(row)

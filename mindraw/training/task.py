@@ -90,6 +90,11 @@ class Task:
             *self.minibatch(self.dataset.train, indices, epoch, TRAIN, k)
         )
 
+    def measured_in(self, columns):
+        """Return those of `measured` that a history has columns of: one begun before has fewer."""
+        first, all_there_are = self.measures[0], self.measured.items()
+        return {name: split for name, split in all_there_are if f"{name}_{first}" in columns}
+
     def evaluate(self, name="test"):
         """Return the measures on all images of a split, with the same noise at every call.
 

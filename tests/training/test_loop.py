@@ -159,8 +159,16 @@ def test_measuring_a_validation_set_leaves_the_training_as_it_is(toy):
 
 
 def test_a_history_without_validation_goes_on_without(toy):
+    measured = []
+
+    class Watched(DrawTask):
+        def evaluate(self, name="test"):
+            measured.append(name)
+            return super().evaluate(name)
+
     before = toy.train(21).rows
-    outcome = toy.train(40, dataset=with_validation(toy))
+    outcome = toy.train(40, dataset=with_validation(toy), task=Watched)
+    assert measured == ["test"]
     assert outcome.rows[: len(before)] == before and outcome.step == 40
     assert outcome.rows == parse(toy.run.history.read_text())
     assert outcome.rows[-1]["test_total"] is not None and outcome.rows[-1]["lr"] == 0.001
