@@ -228,7 +228,8 @@ class TorchAdam:
     ----------
     model : TorchModel
     like : mindraw.optim.Adam
-        Gives the learning rates, the other numbers, the clip and the coordinates of the updates.
+        Gives the learning rates, the other numbers, the clip, the coordinates of the updates and
+        what decays.
     """
 
     def __init__(self, model: TorchModel, like):
@@ -251,6 +252,11 @@ class TorchAdam:
         for name, leaf in model.leaves.items():
             groups.setdefault(like.rates.get(name, 1.0), []).append(leaf)
         self._rates = list(groups)
+        self._decays = [
+            (leaf, like.rates.get(name, 1.0) * like.weight_decay)
+            for name, leaf in model.leaves.items()
+            if name in like.decayed
+        ]
         self._adam = torch.optim.Adam(
             [{"params": leaves} for leaves in groups.values()],
             lr=like.lr,
@@ -274,7 +280,15 @@ class TorchAdam:
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * lr
         self._adam.step()
+        frequencies, others = [], []
         for change in reversed(self._coordinates):
+            (frequencies if isinstance(change, TorchFrequencies) else others).append(change)
+        for change in frequencies:
+            change.after()
+        with torch.no_grad():  # AdamW would have them decay before the step
+            for leaf, decay in self._decays:
+                leaf.mul_(1 - lr * decay)
+        for change in others:
             change.after()
 
     def failed_step(self):

@@ -9,11 +9,15 @@ class Coordinates:
 
     Attributes
     ----------
+    turned : bool
+        Whether they are the parameters times an orthogonal matrix.
     workers : mindraw.parallel.Workers
         The model's.
     shares : list
         For each process what it works on; what `_after` takes of `_before` is shared memory.
     """
+
+    turned = False
 
     def before(self):
         """Turn the model's parameters and gradients into those that the optimizer is to see."""

@@ -50,6 +50,8 @@ class Frequencies(Coordinates):
         If the model reads without attention.
     """
 
+    turned = True
+
     def __init__(self, model):
         self.ops, self.workers = ops, workers = model.ops, model.workers
         reading = [layer for layer in model.layers() if layer.glimpses is not None]

@@ -1,9 +1,24 @@
-"""Adam (Kingma and Ba 2015) on one flat vector, with clipping by the global norm."""
+"""Adam (Kingma and Ba 2015) on one flat vector, with clipping by the global norm.
+
+Adam's steps are as long for noise as for signal, so that in a long training weights walk off, and
+the gates of an LSTM are open or shut whatever comes. Weight decay that does not go through the
+gradient (Loshchilov and Hutter 2019, "Decoupled weight decay regularization") holds them where they
+are of use: each step leaves 1 - lr * weight_decay of them.
+"""
 
 import math
+from typing import NamedTuple
 
 from .errors import MindrawError
 from .parallel import Workers, split
+
+
+class _Share(NamedTuple):
+    """One process's ranges of the flat vector, their rates and norms; what decays; its work."""
+
+    parts: list
+    decayed: list
+    work: object
 
 
 class Adam:
@@ -28,6 +43,11 @@ class Adam:
     coordinates : sequence of mindraw.coordinates.Coordinates
         Those that the steps are taken in, each within the one before (`centring.py`,
         `frequencies.py`). The gradients are changed on the way.
+    weight_decay : float
+        After a step the parameters named in `decayed` are 1 - rate * lr * weight_decay of what
+        they would be, with the rate in `rates`; in the coordinates of the step, so that no others
+        take their place.
+    decayed : sequence of str
 
     Attributes
     ----------
@@ -43,7 +63,7 @@ class Adam:
 
     def __init__(
         self, params, ops, lr=1e-3, beta1=0.5, beta2=0.999, eps=1e-8, clip=5.0, workers=None,
-        rates=None, apart=(), coordinates=(),
+        rates=None, apart=(), coordinates=(), weight_decay=0.0, decayed=(),
     ):  # fmt: skip
         if not (math.isfinite(lr) and lr > 0):
             raise MindrawError(f"lr is {lr}: the learning rate must be positive")
@@ -51,8 +71,11 @@ class Adam:
             raise MindrawError(f"beta1 is {beta1} and beta2 {beta2}: both must lie in [0, 1)")
         if not (eps > 0 and clip > 0):
             raise MindrawError(f"eps is {eps} and clip {clip}: both must be positive")
+        if not (math.isfinite(weight_decay) and weight_decay >= 0):
+            raise MindrawError(f"weight_decay is {weight_decay}: it must be a number of at least 0")
         self.rates, self.apart = dict(rates or {}), frozenset(apart)
-        for name in (*self.rates, *self.apart):
+        self.weight_decay, self.decayed = weight_decay, frozenset(decayed)
+        for name in (*self.rates, *self.apart, *self.decayed):
             if name not in params.names:
                 raise MindrawError(
                     f"there is no parameter {name!r} to treat otherwise than the rest: there are "
@@ -90,16 +113,22 @@ class Adam:
         return runs
 
     def _share(self, size, block):
-        """List for each process its ranges of the flat vector, their rates and norms; its work."""
-        runs = self._neighbours(lambda name: (self.rates.get(name, 1.0), name in self.apart))
+        """List what each process works on."""
+
+        def how(name):
+            return self.rates.get(name, 1.0), name in self.apart, name in self.decayed
+
         shares = []
         for part in split(size, self.workers.threads):
-            parts = []
-            for start, stop, (rate, apart) in runs:
+            parts, decayed = [], []
+            for start, stop, (rate, apart, decays) in self._neighbours(how):
                 lo, hi = max(start, part.start), min(stop, part.stop)
                 if lo < hi:
-                    parts.append((slice(lo, hi), rate, self._state[self._groups.index(apart)]))
-            shares.append((parts, self.ops.empty((min(size, block),))))
+                    own = slice(lo, hi), rate, self._state[self._groups.index(apart)]
+                    parts.append(own)
+                    if decays:
+                        decayed.append(own)
+            shares.append(_Share(parts, decayed, self.ops.empty((min(size, block),))))
         return shares
 
     def step(self, gradients, lr=None):
@@ -122,7 +151,12 @@ class Adam:
         self._measure(gradients)
         lr = self.lr if lr is None else lr
         self.workers.together(self._update, self._shares, lr, self.count)
-        for change in reversed(self.coordinates):
+        outer = list(self.coordinates)
+        while outer and outer[-1].turned:  # a weight decays as much in these as out of them
+            outer.pop().after()
+        if self.weight_decay:
+            self.workers.together(self._decay, self._shares, lr * self.weight_decay)
+        for change in reversed(outer):
             change.after()
 
     def _measure(self, gradients):
@@ -139,13 +173,16 @@ class Adam:
         ops.xp.copyto(self._norms[:, 1], state[0, 1:])  # the first failure of any is that of all
 
     def _update(self, share, meet, lr, count):
-        parts, work = share
-        for part, rate, state in parts:
+        for part, rate, state in share.parts:
             self.ops.kernels.adam(
-                self.params.flat[part], self.m[part], self.v[part], work,
+                self.params.flat[part], self.m[part], self.v[part], share.work,
                 self._gradients.flat[part], state, self.clip, rate * lr,
                 self.beta1, self.beta2, self.eps, count,
             )  # fmt: skip
+
+    def _decay(self, share, meet, decay):
+        for part, rate, state in share.decayed:
+            self.ops.kernels.decay(self.params.flat[part], state, rate * decay)
 
     def failed_step(self):
         """Return the number of the first update that was not finite, or None; reads the device."""

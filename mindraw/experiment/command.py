@@ -25,8 +25,8 @@ from .report import peak_memory
 #: What may differ from before when a run is continued.
 MAY_CHANGE = {
     "minibatches", "epochs", "lr", "schedule", "lr_floor", "lr_decay", "lr_decay_every",
-    "lr_warmup", "clip", "report", "evaluate", "checkpoint", "pictures", "data", "threads",
-    "backend", "then_minibatches", "then_lr",
+    "lr_warmup", "clip", "weight_decay", "report", "evaluate", "checkpoint", "pictures", "data",
+    "threads", "backend", "then_minibatches", "then_lr",
 }  # fmt: skip
 #: Columns of the terminal for --help.
 NARROWEST = 40

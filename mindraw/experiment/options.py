@@ -69,6 +69,9 @@ class Options:
         Adam's beta1.
     clip : float
         The gradient's norm is clipped to this.
+    weight_decay : float
+        After a step at a learning rate of lr the weights of the LSTMs are 1 - lr * weight_decay of
+        what they would be, so that their gates stay between open and shut.
     minibatches : int or None
         Length of the run, unless given in epochs.
     epochs : int or None
@@ -113,6 +116,7 @@ class Options:
     updates: Literal["plain", "centred", "frequencies"] = "plain"
     beta1: float = 0.5
     clip: float = 5.0
+    weight_decay: float = 0.0
     minibatches: int | None = None
     epochs: int | None = None
     report: int = 100
@@ -211,6 +215,11 @@ class Options:
             raise MindrawError(f"forget is {self.forget!r}: it must be a number")
         if not (is_number(self.beta1) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
+        if not (is_number(self.weight_decay) and 0 <= self.weight_decay * self.lr < 1):
+            raise MindrawError(
+                f"weight_decay is {self.weight_decay!r}: it must be at least 0, and lr times it "
+                "less than 1"
+            )
         if not (is_number(self.lr_floor) and 0 <= self.lr_floor <= self.lr):
             raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
         if self.lr_decay > 1:
@@ -270,6 +279,8 @@ class Options:
             model.parameters, model.ops, lr=self.lr, beta1=self.beta1, clip=self.clip,
             workers=model.workers, rates=self.rates(model), apart=self.apart(model),
             coordinates=[change(model) for change in COORDINATES[self.updates]],
+            weight_decay=self.weight_decay,
+            decayed=model.gating,
         )  # fmt: skip
 
     def rates(self, model):

@@ -217,6 +217,11 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
     )  # fmt: skip
 
 
+def decay(theta, state, part):
+    arrays = dense(theta, state)
+    _launch("decay", (_blocks(theta.size, FLAT),), (FLAT,), *arrays, float(part), theta.size)
+
+
 def place_forward(mu, a, p, bias, centre, stride, offsets):
     _, B, N = mu.shape
     _elements(

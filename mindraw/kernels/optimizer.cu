@@ -1,4 +1,4 @@
-// The norm of the flat gradient, and Adam with clipping by it. One thread for each parameter.
+// The norm of the flat gradient, Adam with clipping by it, and weight decay. One thread for each parameter.
 #include "common.cuh"
 
 #define NORM_THREADS 256
@@ -63,4 +63,12 @@ KERNEL adam(DENSE(theta), DENSE(m), DENSE(v), CONST_DENSE(gradient), CONST_DENSE
     m[k] = m_;
     v[k] = v_;
     theta[k] -= real(rate) * (m_ / (real(root) * sqrt(v_) + real(eps)));
+}
+
+// theta = (1 - part) theta
+KERNEL decay(DENSE(theta), CONST_DENSE(state), double part, integer P)
+{
+    const integer k = integer(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (k >= P || state[1] != 0) return;
+    theta[k] *= real(1 - part);
 }

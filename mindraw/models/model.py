@@ -44,6 +44,13 @@ class Model:
         self._recordings, self._sums = {}, []
 
     @property
+    def gating(self):
+        """Names of the weights of the LSTMs."""
+        return tuple(
+            name for name in self.parameters.names if name.startswith(("encoder.W", "decoder.W"))
+        )
+
+    @property
     def threads(self):
         """How many processes share a minibatch."""
         return self.workers.threads

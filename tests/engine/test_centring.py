@@ -45,6 +45,10 @@ def means(model):
     return [layer.inputs.mean(axis=1, keepdims=True) for layer in model.layers()]
 
 
+def weights(model):
+    return [name for name in model.parameters.names if ".W" in name]
+
+
 def adam_for(model, **numbers):
     return Adam(
         model.parameters, model.ops, workers=model.workers, coordinates=[Centring(model)], **numbers
@@ -81,7 +85,7 @@ def test_a_layer_s_inputs_are_what_its_gradient_is_made_of(config):
 def test_it_is_adam_on_the_weights_and_the_moved_biases(config, threads):
     model = build(config, threads)
     numbers = {"lr": 0.01, "clip": 0.5, "rates": dict.fromkeys(model.aiming, 0.3)}
-    numbers["apart"] = model.aiming
+    numbers |= {"apart": model.aiming, "weight_decay": 3.0, "decayed": weights(model)}
     adam = adam_for(model, **numbers)
     twin = Params(model.parameters.shapes, model.ops)
     plain = Adam(twin, model.ops, **numbers)

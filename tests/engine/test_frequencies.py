@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.fft
-from test_centring import build, minibatch
+from test_centring import build, minibatch, weights
 
 from mindraw import Adam, ClassifierConfig, DrawConfig, MindrawError, get_backend
 from mindraw.arena import Params
@@ -47,6 +47,7 @@ def test_the_cosines_are_those_of_scipy():
 def test_it_is_adam_on_the_transformed_weights(config, threads):
     model = build(config, threads)
     numbers = {"lr": 0.01, "clip": 0.5, "rates": dict.fromkeys(model.aiming, 0.3)}
+    numbers |= {"weight_decay": 3.0, "decayed": weights(model)}
     adam = adam_for(model, Frequencies, **numbers)
     twin = Params(model.parameters.shapes, model.ops)
     plain = Adam(twin, model.ops, **numbers)

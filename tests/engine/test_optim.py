@@ -65,6 +65,27 @@ def test_some_parameters_learn_at_another_rate(threads):
         np.testing.assert_allclose(moved, 0.01 * rates.get(name, 1.0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_weights_that_decay_are_that_much_less_than_without(threads):
+    ops = get_backend("numpy", "float64")
+    shapes = {"a.W": (7, 5), "a.b": (7, 1), "c.W": (3, 7), "d.W": (2, 2)}
+    params = Params(shapes, ops)
+    params.load(np.random.default_rng(0).standard_normal(params.flat.size))
+    twin = params.like()
+    numbers = {"lr": 0.01, "rates": {"c.W": 0.1, "d.W": 3.0}}
+    decaying = Adam(
+        params, ops, workers=Workers(threads), weight_decay=20.0, decayed=("a.W", "c.W"), **numbers
+    )
+    plain = Adam(twin, ops, **numbers)
+    for step in range(3):
+        twin.flat[:] = params.flat
+        decaying.step(gradient(decaying, step), lr=0.005)
+        plain.step(gradient(plain, step), lr=0.005)
+        for name in shapes:
+            left = {"a.W": 0.9, "c.W": 0.99}.get(name, 1.0)
+            np.testing.assert_allclose(params[name], left * twin[name], rtol=1e-12)
+
+
 #: Of which those clipped apart lie before, between and behind the others.
 APART = ("a.W", "c.W", "e.b")
 
@@ -124,6 +145,9 @@ def test_the_first_update_that_failed_is_told_whatever_fails_later():
         ({"rates": {"b.W": 0.1}}, "no parameter 'b.W'.*a.W"),
         ({"apart": ("b.W",)}, "no parameter 'b.W'.*a.W"),
         ({"rates": {"a.W": 0.0}}, "rate of a.W is 0.0"),
+        ({"decayed": ("b.W",)}, "no parameter 'b.W'.*a.W"),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0"),
+        ({"weight_decay": np.nan}, "weight_decay is nan"),
     ],
 )
 def test_what_makes_no_sense_for_some_parameters_is_refused(otherwise, sentence):
@@ -133,7 +157,7 @@ def test_what_makes_no_sense_for_some_parameters_is_refused(otherwise, sentence)
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_gradient_that_is_not_finite_freezes_everything(bad):
-    optimizer = build()
+    optimizer = build(weight_decay=3.0, decayed=("a.W",))
     optimizer.step(gradient(optimizer, 1))
     frozen = [a.copy() for a in (optimizer.params.flat, optimizer.m, optimizer.v)]
     g = gradient(optimizer, 2)

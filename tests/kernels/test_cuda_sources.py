@@ -16,8 +16,8 @@ from mindraw.kernels import fused, matmul, reference
 FOLDER = Path(fused.__file__).parent
 #: What no GPU of a supported CUDA is older than, and what the timings are for.
 ARCHITECTURES = ("sm_75", "sm_90")
-#: Kernels that compute in double on purpose: the norm, and the rates of Adam.
-DOUBLE = {"gradient_norm", "adam"}
+#: Kernels that compute in double on purpose: the norm, the rates of Adam and what decays.
+DOUBLE = {"gradient_norm", "adam", "decay"}
 #: Blocks of warps.
 WARPS = (fused.FILTERS, fused.PRODUCTS, fused.GLIMPSE)
 

@@ -155,6 +155,7 @@ def test_the_first_bad_update_is_noted(emulated, bad):
     assert state[1] == 2 and not np.isfinite(state[0])
     theta, moments = np.ones(1000), np.zeros((2, 1000))
     emulated.adam(theta, *moments, None, gradient, state, 1.0, 0.1, 0.5, 0.999, 1e-8, 3)
+    emulated.decay(theta, state, 0.5)
     assert (theta == 1).all() and (moments == 0).all()
 
 
@@ -170,6 +171,14 @@ def test_adam(emulated, size, dtype, norm):
         "eps": 1e-8, "count": 4,
     }  # fmt: skip
     compare(emulated, "adam", arguments, ["theta", "m", "v"])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_decay(emulated, size, dtype):
+    m = Maker(4, dtype, apart=False)
+    arguments = {"theta": m.dense(size), "state": m.constant([30.0, 0]), "part": 0.3}
+    compare(emulated, "decay", arguments, ["theta"])
 
 
 CONFIGS = [

@@ -134,7 +134,10 @@ def pair(config, dtype, batch):
         model.initialise(1, scale=0.2)
         attends = isinstance(config, ClassifierConfig) or config.attention
         coordinates = [Centring(model), *([Frequencies(model)] if attends else [])]
-        adam = Adam(model.parameters, ops, lr=0.01, clip=0.5, coordinates=coordinates)
+        adam = Adam(
+            model.parameters, ops, lr=0.01, clip=0.5, coordinates=coordinates, weight_decay=3.0,
+            decayed=model.gating,
+        )  # fmt: skip
         yield model, adam, ops.asarray(x), ops.asarray(other)
 
 

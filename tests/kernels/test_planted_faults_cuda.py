@@ -48,6 +48,7 @@ FAULTS = [
     ("gradient_norm", "k < gridDim.x", "k < 1"),
     ("adam", "fmax(double(state[0]), clip)", "clip"),
     ("adam", "real(1 - beta2) * (g * g)", "real(1 - beta2) * g"),
+    ("decay", "*= real(1 - part)", "-= real(part)"),
     ("place_forward", "at.gy + at.d", "at.gx + at.d"),
     ("place_backward", "dgy * centre[1]", "dgy * centre[0]"),
     ("filterbank_forward", "copy[a] /= sum", "copy[a] /= sum + real(1e-3)"),
@@ -162,6 +163,9 @@ def compare_all(kernels, name):
     elif name == "gradient_norm":
         state = m.constant([0, 0])
         arguments, sets = {"state": state, "gradient": m.dense(600), "count": 3}, ["state"]
+    elif name == "decay":
+        arguments = {"theta": m.dense(20), "state": m.constant([9, 0]), "part": 0.3}
+        sets = ["theta"]
     else:
         arguments = {key: m.dense(20) for key in ("theta", "m")} | {"v": m.positive(20)}
         arguments |= {"work": m.dense(20), "gradient": m.dense(20), "state": m.constant([9, 0])}

@@ -191,7 +191,8 @@ def test_the_loop_trains_the_reference_along_the_same_curve_and_resumes_it(
         coordinates = [change(model) for change in changes]
         adam = Adam(
             model.parameters, model.ops, clip=0.5, rates=rates, apart=aiming,
-            coordinates=coordinates,
+            coordinates=coordinates, weight_decay=3.0,
+            decayed=(*model.gating, *(name for name in aiming if ".W" in name)),
         )  # fmt: skip
         if torch:
             model = torch_model(model)

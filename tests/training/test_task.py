@@ -82,6 +82,7 @@ def experiment(request, idx_folder):
 
 def test_the_optimizer_has_the_experiments_numbers(experiment):
     numbers = {"lr": 0.02, "beta1": 0.7, "clip": 3.0, "aim_rate": 0.25, "aim_clip": "apart"}
+    numbers["weight_decay"] = 0.3
     kinds = {"plain": [], "centred": [Centring], "frequencies": [Centring, Frequencies]}
     for updates, coordinates in kinds.items():
         changed = experiment.but(updates=updates, **numbers)
@@ -91,8 +92,11 @@ def test_the_optimizer_has_the_experiments_numbers(experiment):
         assert adam.rates == dict.fromkeys(model.aiming, 0.25)
         assert adam.apart == set(model.aiming) and adam.workers is model.workers
         assert [type(change) for change in adam.coordinates] == coordinates
+        assert adam.weight_decay == 0.3 and adam.decayed == set(model.gating)
+        draws = isinstance(changed, Experiment)
+        assert model.gating[0] == "encoder.W_u" and ("decoder.W_v" in model.gating) == draws
     adam = experiment.optimizer(model)
-    assert not adam.rates and not adam.apart
+    assert not adam.rates and not adam.apart and adam.weight_decay == 0
 
 
 def test_the_weights_are_normal_and_follow_from_the_seed(experiment):

@@ -20,7 +20,7 @@ from .gaussian import gaussian_backward, gaussian_forward
 from .glimpse import intensity_backward, intensity_forward, stroke_backward, stroke_forward
 from .lstm import lstm_backward, lstm_forward
 from .noise import NOISE, standard_normal
-from .optimizer import BLOCK, adam, gradient_norm
+from .optimizer import BLOCK, adam, decay, gradient_norm
 from .products import read_backward, read_forward, write_backward, write_forward
 from .softmax import softmax_backward, softmax_forward
 from .sums import row_sums, step_sums
@@ -38,6 +38,7 @@ __all__ = [
     "attentive_write_forward",
     "bernoulli_backward",
     "bernoulli_forward",
+    "decay",
     "error_image_backward",
     "error_image_forward",
     "filterbank_backward",

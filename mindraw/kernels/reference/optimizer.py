@@ -1,4 +1,4 @@
-"""The norm of the flat gradient, and Adam."""
+"""The norm of the flat gradient, Adam, and weight decay."""
 
 import numpy as np
 
@@ -75,3 +75,18 @@ def adam(theta, m, v, work, gradient, state, clip, lr, beta1, beta2, eps, count)
         np.divide(m_, t, out=t)
         t *= rate
         theta[block] -= t
+
+
+def decay(theta, state, part):
+    """Let a range of the flat vector shrink.
+
+    Parameters
+    ----------
+    theta : array (P,)
+        1 - part of it is left, unless `state` notes an update that was not finite.
+    state : array (2,)
+        From `gradient_norm`.
+    part : float
+    """
+    if state[1] == 0:
+        theta *= 1 - part
