@@ -45,8 +45,8 @@ class Adam:
         `frequencies.py`). The gradients are changed on the way.
     weight_decay : float
         After a step the parameters named in `decayed` are 1 - rate * lr * weight_decay of what
-        they would be, with the rate in `rates`; in the coordinates of the step, so that no others
-        take their place.
+        they would be, with the rate in `rates`; those are in the coordinates of the step, of which
+        no others change.
     decayed : sequence of str
 
     Attributes

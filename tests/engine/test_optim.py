@@ -50,27 +50,28 @@ def test_threads_change_nothing():
     assert np.array_equal(one.params.flat, two.params.flat)
 
 
+def four():
+    ops = get_backend("numpy", "float64")
+    params = Params({"a.W": (7, 5), "a.b": (7, 1), "c.W": (3, 7), "d.W": (2, 2)}, ops)
+    params.load(np.random.default_rng(0).standard_normal(params.flat.size))
+    return params, ops
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_some_parameters_learn_at_another_rate(threads):
-    ops = get_backend("numpy", "float64")
-    shapes = {"a.W": (7, 5), "a.b": (7, 1), "c.W": (3, 7), "d.W": (2, 2)}
-    params = Params(shapes, ops)
-    params.load(np.random.default_rng(0).standard_normal(params.flat.size))
+    params, ops = four()
     before = {name: value.copy() for name, value in params.to_dict().items()}
     rates = {"a.b": 0.1, "c.W": 0.1, "d.W": 3.0}
     optimizer = Adam(params, ops, lr=0.01, workers=Workers(threads), rates=rates)
     optimizer.step(gradient(optimizer, 1))
-    for name in shapes:  # the first update of Adam is lr everywhere
+    for name in params.names:  # the first update of Adam is lr everywhere
         moved = np.abs(params[name] - before[name])
         np.testing.assert_allclose(moved, 0.01 * rates.get(name, 1.0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_weights_that_decay_are_that_much_less_than_without(threads):
-    ops = get_backend("numpy", "float64")
-    shapes = {"a.W": (7, 5), "a.b": (7, 1), "c.W": (3, 7), "d.W": (2, 2)}
-    params = Params(shapes, ops)
-    params.load(np.random.default_rng(0).standard_normal(params.flat.size))
+    params, ops = four()
     twin = params.like()
     numbers = {"lr": 0.01, "rates": {"c.W": 0.1, "d.W": 3.0}}
     decaying = Adam(
@@ -81,7 +82,7 @@ def test_weights_that_decay_are_that_much_less_than_without(threads):
         twin.flat[:] = params.flat
         decaying.step(gradient(decaying, step), lr=0.005)
         plain.step(gradient(plain, step), lr=0.005)
-        for name in shapes:
+        for name in params.names:
             left = {"a.W": 0.9, "c.W": 0.99}.get(name, 1.0)
             np.testing.assert_allclose(params[name], left * twin[name], rtol=1e-12)
 
