@@ -195,7 +195,7 @@ def test_a_second_training_is_that_of_two_commands(tiny, later, capsys):
     assert main(PRESETS, [*tiny, *AGAIN, "--out", "both"]) == 0
     assert re.search(r"minutes for 12 minibatches, after [\d.]+ for 16\n", capsys.readouterr().out)
     assert json.loads(Path("both/summary.json").read_text())["before"]["minibatches"] == 16
-    same = [*tiny, "--preset", "best"]
+    same = [*tiny, "--preset", "best", "--then-minibatches", "None"]
     first = ["--minibatches", "16", "--lr-floor", "0.001", "--out", "first"]
     assert main(PRESETS, [*same, *first]) == 0
     again = ["--minibatches", "12", "--lr", "0.0005", "--lr-floor", "0.0005", "--bend", "0.16"]
