@@ -137,6 +137,8 @@ class TorchCentring:
         Its layers are watched from now on, whenever gradients are computed.
     """
 
+    turned = False
+
     def __init__(self, peer: TorchDraw | TorchClassifier):
         # what is watched, and the layers with their biases that take the last of its inputs' means
         if isinstance(peer, TorchClassifier):
@@ -182,6 +184,8 @@ class TorchFrequencies:
     glimpses : (int, int, int)
         P, N, C: the numbers that enter the encoder first are (P, N, C, N).
     """
+
+    turned = True
 
     def __init__(self, peer: TorchDraw | TorchClassifier, glimpses: tuple[int, int, int]):
         P, N, C = glimpses
@@ -280,15 +284,13 @@ class TorchAdam:
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * lr
         self._adam.step()
-        frequencies, others = [], []
-        for change in reversed(self._coordinates):
-            (frequencies if isinstance(change, TorchFrequencies) else others).append(change)
-        for change in frequencies:
-            change.after()
+        outer = list(self._coordinates)
+        while outer and outer[-1].turned:
+            outer.pop().after()
         with torch.no_grad():  # AdamW would have them decay before the step
             for leaf, decay in self._decays:
                 leaf.mul_(1 - lr * decay)
-        for change in others:
+        for change in reversed(outer):
             change.after()
 
     def failed_step(self):

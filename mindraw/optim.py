@@ -7,18 +7,9 @@ are of use: each step leaves 1 - lr * weight_decay of them.
 """
 
 import math
-from typing import NamedTuple
 
 from .errors import MindrawError
 from .parallel import Workers, split
-
-
-class _Share(NamedTuple):
-    """One process's ranges of the flat vector, their rates and norms; what decays; its work."""
-
-    parts: list
-    decayed: list
-    work: object
 
 
 class Adam:
@@ -113,22 +104,22 @@ class Adam:
         return runs
 
     def _share(self, size, block):
-        """List what each process works on."""
+        """List for each process its ranges of the flat vector, how they are treated; its work.
 
-        def how(name):
-            return self.rates.get(name, 1.0), name in self.apart, name in self.decayed
-
+        A range comes with its rate, its norm, and whether it decays.
+        """
+        runs = self._neighbours(
+            lambda name: (self.rates.get(name, 1.0), name in self.apart, name in self.decayed)
+        )
         shares = []
         for part in split(size, self.workers.threads):
-            parts, decayed = [], []
-            for start, stop, (rate, apart, decays) in self._neighbours(how):
+            parts = []
+            for start, stop, (rate, apart, decays) in runs:
                 lo, hi = max(start, part.start), min(stop, part.stop)
                 if lo < hi:
-                    own = slice(lo, hi), rate, self._state[self._groups.index(apart)]
-                    parts.append(own)
-                    if decays:
-                        decayed.append(own)
-            shares.append(_Share(parts, decayed, self.ops.empty((min(size, block),))))
+                    state = self._state[self._groups.index(apart)]
+                    parts.append((slice(lo, hi), rate, state, decays))
+            shares.append((parts, self.ops.empty((min(size, block),))))
         return shares
 
     def step(self, gradients, lr=None):
@@ -173,16 +164,19 @@ class Adam:
         ops.xp.copyto(self._norms[:, 1], state[0, 1:])  # the first failure of any is that of all
 
     def _update(self, share, meet, lr, count):
-        for part, rate, state in share.parts:
+        parts, work = share
+        for part, rate, state, _ in parts:
             self.ops.kernels.adam(
-                self.params.flat[part], self.m[part], self.v[part], share.work,
+                self.params.flat[part], self.m[part], self.v[part], work,
                 self._gradients.flat[part], state, self.clip, rate * lr,
                 self.beta1, self.beta2, self.eps, count,
             )  # fmt: skip
 
     def _decay(self, share, meet, decay):
-        for part, rate, state in share.decayed:
-            self.ops.kernels.decay(self.params.flat[part], state, rate * decay)
+        parts, _ = share
+        for part, rate, state, decays in parts:
+            if decays:
+                self.ops.kernels.decay(self.params.flat[part], state, rate * decay)
 
     def failed_step(self):
         """Return the number of the first update that was not finite, or None; reads the device."""

@@ -1,4 +1,5 @@
-// The norm of the flat gradient, Adam with clipping by it, and weight decay. One thread for each parameter.
+// The norm of the flat gradient, Adam with clipping by it, and weight decay. One thread for each
+// parameter.
 #include "common.cuh"
 
 #define NORM_THREADS 256

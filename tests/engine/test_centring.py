@@ -59,7 +59,7 @@ def adam_for(model, **numbers):
 def test_every_weight_belongs_to_a_layer_once(config):
     model = build(config)
     names = [name for layer in model.layers() for name in layer.weights]
-    assert sorted(names) == sorted(n for n in model.parameters.names if ".W" in n)
+    assert sorted(names) == sorted(weights(model))
     for layer in model.layers():
         W = model.parameters.stacked(*layer.weights)
         b = model.parameters.stacked(*layer.biases)
