@@ -173,6 +173,7 @@ class Classification(Options):
                 require_whole(name, value)
             elif name == "then_lr":
                 self.require_positive(name)
+                self.require_decay_within(name)
             elif not (is_number(value) and 0 <= value <= 1):
                 raise MindrawError(f"then_bend is {value!r}: use a number of 0 to 1")
 

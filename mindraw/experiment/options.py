@@ -215,11 +215,7 @@ class Options:
             raise MindrawError(f"forget is {self.forget!r}: it must be a number")
         if not (is_number(self.beta1) and 0 <= self.beta1 < 1):
             raise MindrawError(f"beta1 is {self.beta1!r}: it must lie in [0, 1)")
-        if not (is_number(self.weight_decay) and 0 <= self.weight_decay * self.lr < 1):
-            raise MindrawError(
-                f"weight_decay is {self.weight_decay!r}: it must be at least 0, and lr times it "
-                "less than 1"
-            )
+        self.require_decay_within("lr")
         if not (is_number(self.lr_floor) and 0 <= self.lr_floor <= self.lr):
             raise MindrawError(f"lr_floor is {self.lr_floor!r}: it must lie in [0, lr]")
         if self.lr_decay > 1:
@@ -250,6 +246,14 @@ class Options:
         words = {int: "a whole number", float: "a number", str: "text"}
         expected = " or ".join(words.get(kind, "none") for kind in kinds)
         raise MindrawError(f"{name} is {value!r}: it must be {expected}")
+
+    def require_decay_within(self, name):
+        """Refuse a weight decay that leaves nothing of a weight at the learning rate `name`."""
+        decay, lr = self.weight_decay, getattr(self, name)
+        if not (is_number(decay) and 0 <= decay * lr < 1):
+            raise MindrawError(
+                f"weight_decay is {decay!r}: it must be at least 0, and {name} times it less than 1"
+            )
 
     def require_positive(self, *names):
         """Refuse an option that is no positive number."""

@@ -407,6 +407,7 @@ def test_the_seed_preset_is_the_replication():
         (["--aim-within", "0"], "aim_within is 0.0: it must be a positive number"),
         (["--then-minibatches", "0"], "then_minibatches is 0"),
         (["--then-minibatches", "3", "--then-lr", "0"], "then_lr is 0.0: it must be a positive nu"),
+        (["--then-minibatches", "3", "--then-lr", "10"], "at least 0, and then_lr times it less"),
         (["--then-minibatches", "3", "--then-bend", "2"], "then_bend is 2.0: use a number of 0 to"),
         (["--then-minibatches", "3", "--grow-from", "0"], "grow_from is 0: it must be a whole num"),
         (["--then-lr", "0.1"], "a second training: give --then-minibatches, or --then-lr None"),
