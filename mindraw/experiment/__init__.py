@@ -1,6 +1,7 @@
 """An experiment from its numbers to its summary: what the scripts in examples/ call.
 
 options.py     the numbers that every experiment has
+stages.py      those of a second training, which goes on from the first
 draw.py        DRAW: what it takes besides, and what it leaves behind
 classify.py    the same for a classifier
 command.py     the command line, and the run

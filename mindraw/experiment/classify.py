@@ -7,21 +7,20 @@ import numpy as np
 
 from .. import data
 from ..commands import tell
-from ..errors import MindrawError, require_whole
+from ..errors import MindrawError
 from ..models.attention import Aim
 from ..models.classify import Classifier
 from ..models.config import ClassifierConfig
 from ..nn.aim import AimLoss
 from ..training import ClassifyTask
-from .options import Options, is_number
+from .options import is_number
 from .report import title
+from .stages import Staged
 
 #: Options of the data set "cluttered-mnist".
 CLUTTER = (
     "digits", "target", "distractors", "distractor_size", "origin", "border", "bend",
 )  # fmt: skip
-#: Options of a second training.
-SECOND = ("then_minibatches", "then_lr", "then_bend", "grow_from")
 #: More pixels than any picture has.
 FARTHEST = 1_000_000
 #: How many paths are drawn, and how many mistakes.
@@ -29,8 +28,8 @@ PATHS, MISTAKES = 8, 40
 
 
 @dataclass(frozen=True)
-class Classification(Options):
-    """The numbers of a run of the classifier, besides those of `Options`.
+class Classification(Staged):
+    """The numbers of a run of the classifier, besides those of `Staged`.
 
     Parameters
     ----------
@@ -63,18 +62,10 @@ class Classification(Options):
     first : {"state", "learned"}
         The first glimpse looks where the state says, or has five learned numbers of its own.
     first_every : int or None
-        Every how many glimpses one looks where those numbers say again; None for the first alone.
-    then_minibatches : int or None
-        Minibatches of a second training, which goes on from the parameters of the first, with fresh
-        pictures, and with Adam and the schedule begun anew; None for no second.
-    then_lr : float or None
-        What its learning rate starts at; None, here and below, for what the first has.
+        Every how many glimpses one looks where those numbers say again; None for the first alone,
+        and in a training that grows every `grow_from`.
     then_bend : float or None
-        How far the digits to train on are deformed in it.
-    grow_from : int or None
-        Where there are more glimpses than this, the first training is of so many, and the second of
-        all, with a learned first glimpse every so many again; where there are not, there is no
-        second. None for all glimpses in both.
+        How far the digits to train on are deformed in a second training; None for as in the first.
     aim_loss : float
         What it costs a glimpse to look away from the digit while training, in nats; 0 to learn from
         the classes alone, as where it is not known where the digit lies.
@@ -110,10 +101,7 @@ class Classification(Options):
     initial: Literal["learned", "zeros"] = "zeros"
     first: Literal["state", "learned"] = "state"
     first_every: int | None = None
-    then_minibatches: int | None = None
-    then_lr: float | None = None
     then_bend: float | None = None
-    grow_from: int | None = None
     aim_loss: float = 0.0
     aim_within: float = 20.0
     span: float = 1.0
@@ -123,19 +111,14 @@ class Classification(Options):
     first_deviation: float | None = None
     first_gain: float | None = None
 
+    SECOND = (*Staged.SECOND, "then_bend")
+    GROWS, STEPS = "glimpses", "glimpses"
+
     def settle(self, given):
         """Leave out, or refuse, what is of no use: see `Options.settle`."""
         settled = super().settle(given)
         if "aim_within" in given and not self.aim_loss:
             raise MindrawError("aim_within is for an aim loss: leave it out, or give --aim-loss")
-        if self.then_minibatches is None:
-            return settled.but(**{name: None for name in SECOND if name not in given})
-        asked = [name for name in SECOND if name in given and name != "grow_from"]
-        if asked and settled.stages()[0] is None:
-            raise MindrawError(
-                f"{asked[0]} is for a second training, and there is none of {self.glimpses} "
-                f"glimpses where grow_from is {self.grow_from}: give --grow-from None"
-            )
         return settled
 
     def validate(self):
@@ -146,7 +129,10 @@ class Classification(Options):
         aims = ("span", "deviation", "gain")
         firsts = [f"first_{name}" for name in aims if getattr(self, f"first_{name}") is not None]
         self.require_positive("aim_within", *aims, *firsts)
-        self._require_second()
+        if self.then_bend is not None and not (
+            is_number(self.then_bend) and 0 <= self.then_bend <= 1
+        ):
+            raise MindrawError(f"then_bend is {self.then_bend!r}: use a number of 0 to 1")
         if self.aim_within > FARTHEST:
             raise MindrawError(f"aim_within is {self.aim_within!r}: it must be at most {FARTHEST}")
         if not (is_number(self.aim_loss) and self.aim_loss >= 0):
@@ -159,41 +145,15 @@ class Classification(Options):
             )
         self.model_config((1, 28, 28), 10)
 
-    def _require_second(self):
-        """Refuse what no second training can be made of, or what is for one that is not wanted."""
-        given = [name for name in SECOND if getattr(self, name) is not None]
-        if given and self.then_minibatches is None:
-            spelled = given[0].replace("_", "-")
-            raise MindrawError(
-                f"{given[0]} is for a second training: give --then-minibatches, or --{spelled} None"
-            )
-        for name in given:
-            value = getattr(self, name)
-            if name in ("then_minibatches", "grow_from"):
-                require_whole(name, value)
-            elif name == "then_lr":
-                self.require_positive(name)
-                self.require_decay_within(name)
-            elif not (is_number(value) and 0 <= value <= 1):
-                raise MindrawError(f"then_bend is {value!r}: use a number of 0 to 1")
-
     def stages(self):
         """Return the first training, where there are two, and the last; see `Options.stages`."""
-        grows = self.grow_from is not None
-        if self.then_minibatches is None or (grows and self.glimpses <= self.grow_from):
-            return None, self
-        alone = self.but(**dict.fromkeys(SECOND))
-        lr = self.lr if self.then_lr is None else self.then_lr
-        own = alone.but(
-            minibatches=self.then_minibatches, epochs=None, lr=lr, lr_floor=min(self.lr_floor, lr),
-            bend=self.bend if self.then_bend is None else self.then_bend,
-        )  # fmt: skip
-        if not grows:
-            return alone, own
-        every = self.first_every
-        if every is None and self.first == "learned":
-            every = self.grow_from
-        return alone.but(glimpses=self.grow_from), own.but(first_every=every)
+        before, own = super().stages()
+        if before is None:
+            return before, own
+        own = own.but(bend=self.second("bend"))
+        if self.grow_from is not None and self.first == "learned" and self.first_every is None:
+            own = own.but(first_every=self.grow_from)
+        return before, own
 
     def model_config(self, shape, classes):
         """Return the model's configuration for pictures of `shape` (C, H, W)."""

@@ -15,16 +15,16 @@ from ..models.segments import Segments
 from ..training import DrawTask
 from ..training.draw import windows
 from ..training.nearest import nearest
-from .options import Options
 from .report import title
+from .stages import Staged
 
 #: How many generations a GIF with rectangles shows, and how many get a neighbour.
 FRAMED, NEIGHBOURS = 36, 20
 
 
 @dataclass(frozen=True)
-class Experiment(Options):
-    """The numbers of a run of DRAW, besides those of `Options`.
+class Experiment(Staged):
+    """The numbers of a run of DRAW, besides those of `Staged`.
 
     Parameters
     ----------
@@ -83,13 +83,20 @@ class Experiment(Options):
             )
         if self.filters == "broad" and not config.attention:
             raise MindrawError("filters broad is for attention: give read_n and write_n")
-        for name in ("aim_rate", "aim_clip"):
-            if getattr(self, name) != getattr(Options, name) and not config.attention:
+        for name in ("aim_rate", "aim_clip", "then_aim_rate"):
+            if getattr(self, name) != getattr(Staged, name) and not config.attention:
                 raise MindrawError(f"{name} is for attention: give read_n and write_n")
         if self.updates == "frequencies" and not config.attention:
             raise MindrawError(
                 "updates frequencies is for attention: give read_n and write_n, or updates centred"
             )
+
+    def stages(self):
+        """Return the first training, where there are two, and the last; see `Options.stages`."""
+        before, own = super().stages()
+        if before is not None and self.recompute is not None:
+            before = before.but(recompute=min(self.recompute, before.T))
+        return before, own
 
     def model_config(self, shape):
         """Return the model's configuration for images of `shape` (C, H, W)."""

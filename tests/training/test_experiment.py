@@ -18,7 +18,7 @@ import pytest
 
 from mindraw import data
 from mindraw.experiment import Experiment, main, peak_memory
-from mindraw.training import Run, load
+from mindraw.training import DrawTask, Run, load
 from mindraw.training.history import parse
 
 ROOT = Path(__file__).parents[2]
@@ -349,6 +349,34 @@ def test_a_run_starts_from_the_parameters_of_another(tiny, capsys):
     assert "first/checkpoint.h5 cannot be read" in refused(capsys, [*longer, "--out", "third"])
 
 
+GROWING = ["--read-n", "2", "--write-n", "2", "--T", "3", "--grow-from", "2", "--recompute", "3"]
+GROWING += ["--lr", "0.003", "--minibatches", "7", "--then-minibatches", "5", "--then-lr", "0.001"]
+GROWING += ["--aim-rate", "0.5", "--then-aim-rate", "0.25"]
+
+
+def test_a_model_grows_from_one_of_fewer_steps(tiny, capsys, monkeypatch):
+    """It is what two commands would make of it, the second with the minibatches that follow."""
+    assert main(PRESETS, [*tiny, *GROWING, "--out", "grown"]) == 0
+    same = [*tiny, "--read-n", "2", "--write-n", "2"]
+    few = ["--T", "2", "--lr", "0.003", "--aim-rate", "0.5", "--minibatches", "7", "--out", "few"]
+    assert main(PRESETS, [*same, "--recompute", "2", *few]) == 0
+    more = ["--T", "3", "--lr", "0.001", "--aim-rate", "0.25", "--minibatches", "5"]
+    with monkeypatch.context() as patched:
+        step = DrawTask.step
+        patched.setattr(DrawTask, "step", lambda task, k: step(task, k + 7))
+        assert main(PRESETS, [*same, *more, "--start-from", "few", "--out", "more"]) == 0
+    for one, other in (("grown/before", "few"), ("grown", "more")):
+        one, other = load(one), load(other)
+        assert one.history == other.history and one.config == other.config
+        for name, array in one.parameters.items():
+            np.testing.assert_array_equal(array, other.parameters[name])
+    capsys.readouterr()
+    late = refused(capsys, ["--resume", "grown", "--lr", "0.1"])
+    assert "grown is in its second training, and lr was of the first: give then_" in late
+    assert main(PRESETS, ["--resume", "grown", "--then-minibatches", "6"]) == 0
+    assert load("grown").step == 6 and load("grown/before").step == 7
+
+
 def test_parameters_that_do_not_fit_are_refused(tiny, capsys):
     assert main(PRESETS, [*tiny, "--minibatches", "2", "--out", "first"]) == 0
     capsys.readouterr()
@@ -578,6 +606,18 @@ def test_a_start_from_the_mean_picture_is_closer(tiny, capsys):
         (["--schedule", "constant", "--lr-floor", "0"], "constant: leave it out, or give --sche"),
         (["--lr-decay", "0.5"], "lr_decay is for the schedule decay, and this one is c"),
         (["--lr-decay-every=2"], "lr_decay_every is for the schedule decay, and"),
+        (["--then-lr", "0.1"], "a second training: give --then-minibatches, or --then-lr None"),
+        (["--grow-from", "1"], "a second training: give --then-minibatches, or --grow-from None"),
+        (["--then-minibatches", "0"], "then_minibatches is 0"),
+        (["--then-minibatches", "1", "--grow-from", "0"], "grow_from is 0: it must be a whole num"),
+        (["--then-minibatches", "1", "--then-lr", "0"], "then_lr is 0.0: it must be a positive nu"),
+        (["--then-minibatches", "1", "--then-aim-rate", "-1"], "then_aim_rate is -1.0: it must be"),
+        (["--then-minibatches", "1", "--then-aim-rate", "0.5"], "then_aim_rate is for attention"),
+        (
+            ["--then-minibatches", "1", "--grow-from", "2"],
+            "then_minibatches is for a second training, and there is none of 2 steps where "
+            "grow_from is 2: give --grow-from None",
+        ),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(capsys, tiny, options, sentence):
