@@ -13,12 +13,13 @@ class Staged(Options):
     Parameters
     ----------
     then_minibatches : int or None
-        Minibatches of a second training, which goes on from the parameters of the first, with fresh
-        pictures, and with Adam and the schedule begun anew; None for no second.
+        Minibatches of a second training, which goes on from the parameters of the first, with the
+        minibatches that follow, and with Adam and the schedule begun anew; None for no second.
     then_lr : float or None
-        What its learning rate starts at; None, here and below, for what the first has.
+        What its learning rate starts at; None for what the first has.
     then_aim_rate : float or None
-        What it is multiplied by in it for the parameters that say where to look.
+        What its learning rate is multiplied by for the parameters that say where to look; None for
+        what the first has.
     grow_from : int or None
         Where there are more steps, or glimpses, than this, the first training is of so many, and
         the second of all; where there are not, there is no second. None for all of them in both.
