@@ -63,7 +63,7 @@ class Classification(Staged):
         The first glimpse looks where the state says, or has five learned numbers of its own.
     first_every : int or None
         Every how many glimpses one looks where those numbers say again; None for the first alone,
-        and in a training that grows every `grow_from`.
+        or in a training that grows for every `grow_from`.
     then_bend : float or None
         How far the digits to train on are deformed in a second training; None for as in the first.
     aim_loss : float
