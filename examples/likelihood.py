@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mindraw import MindrawError, get_backend
 from mindraw.commands import Parser, guarded
-from mindraw.data.dataset import announce
+from mindraw.data.dataset import announce, likeness
 from mindraw.errors import require_whole
 from mindraw.experiment import Experiment
 from mindraw.training.draw import load_model
@@ -44,6 +44,11 @@ def measure(given):
         announce(
             f"the run was trained on {trained:,} pictures, and here there are {found:,}: these are "
             "not its data; --data names the folder of those that are"
+        )
+    elif not checkpoint.knows(likeness(dataset.train)):
+        announce(
+            "the run was trained on as many other pictures: these are not its data; --data names "
+            "the folder of those that are"
         )
     n = min(given.images or len(split), len(split))
     what = {

@@ -109,6 +109,24 @@ def spread(split, n):
     return np.unique(np.linspace(0, len(split) - 1, min(n, len(split))).astype(int))
 
 
+def likeness(split, n=16):
+    """Return what tells the pictures of a split from those of any other.
+
+    Parameters
+    ----------
+    split : Split
+    n : int
+        How many of its pictures to look at.
+
+    Returns
+    -------
+    list of float (at most n,)
+        Their means, to three decimals: how a picture was scaled or bent may differ in the last
+        digits from one machine to another.
+    """
+    return [round(float(x.mean()), 3) for x in split.images(spread(split, n), 0)]
+
+
 def announce(line):
     """Print one line to stderr, if anybody reads it."""
     tell(f"mindraw: {line}")

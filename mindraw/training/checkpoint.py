@@ -28,6 +28,8 @@ from ..files import write_whole
 FORMAT = 1
 #: What it is called in the folder of a run.
 NAME = "checkpoint.h5"
+#: Under which name `Checkpoint.training` holds what the training pictures look like.
+LIKENESS = "training pictures"
 MAGIC = b"mindraw checkpoint "
 BLOCK = 512
 #: What to do about a file that cannot be used.
@@ -99,12 +101,24 @@ class Checkpoint:
         if training is not None:
             pairs.append((self.training, training))
         for mine, theirs in pairs:
-            for name in sorted(mine.keys() | theirs.keys()):
+            for name in sorted((mine.keys() | theirs.keys()) - {LIKENESS}):
                 if mine.get(name) != theirs.get(name):
                     raise MindrawError(
                         f"{path} was trained with {name} = {mine.get(name)!r}, "
                         f"not {theirs.get(name)!r}"
                     )
+        if training is not None and not self.knows(training[LIKENESS]):
+            raise MindrawError(
+                f"{path} was trained on as many other pictures: give it its own with --data, or "
+                "start a new run"
+            )
+
+    def knows(self, likeness):
+        """Tell whether pictures of a `likeness` are what the run was trained on.
+
+        A checkpoint from before this was written down takes any.
+        """
+        return self.training.get(LIKENESS, likeness) == likeness
 
     def restore(self, path, parameters, optimizer=None):
         """Load the parameters, and Adam's state, onto the backend they live on.

@@ -4,9 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..data.dataset import likeness
 from ..parallel import Workers, default_threads
 from ..parallel import split as shares
 from ..team import shared_zeros
+from .checkpoint import LIKENESS
 from .ledger import sum_into
 from .minibatches import Minibatches
 from .streams import TEST, TRAIN, VALID
@@ -74,6 +76,7 @@ class Task:
             "training images": len(dataset.train),
             "batch": model.batch,
             "seed": seed,
+            LIKENESS: likeness(dataset.train),
         }
 
     def step(self, k):

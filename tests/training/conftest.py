@@ -1,6 +1,7 @@
 """A tiny data set, in memory and as IDX files, and a tiny model to train on it."""
 
 import runpy
+import shutil
 import struct
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +112,16 @@ def idx_folder(tmp_path_factory):
 def smaller_idx_folder(tmp_path_factory):
     """The same with 40 and 15."""
     return write_scribbles(tmp_path_factory.mktemp("data"), train=40, t10k=15)
+
+
+@pytest.fixture
+def upside_down(idx_folder, tmp_path):
+    """`idx_folder` with its training images from the last to the first, and turned round."""
+    shutil.copytree(idx_folder, tmp_path / "upside-down")
+    (path,) = (tmp_path / "upside-down").rglob("train-images*")
+    file = path.read_bytes()
+    path.write_bytes(file[:16] + file[:15:-1])
+    return tmp_path / "upside-down"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mindraw.training.checkpoint import BLOCK, Checkpoint, to_bytes
 EXAMPLE = Checkpoint(
     kind="draw",
     config={"T": 3, "initial": "learned"},
-    training={"batch": 5, "seed": 0},
+    training={"batch": 5, "seed": 0, "training pictures": [0.13, 0.2]},
     step=12,
     parameters={
         "encoder.W": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -150,8 +150,12 @@ def test_another_model_is_refused_by_the_field_that_differs(tmp_path):
         ("draw", {**EXAMPLE.config, "T": 4}, None, "trained with T = 3, not 4"),
         ("draw", {"T": 3}, None, "initial = 'learned', not None"),
         ("draw", {**EXAMPLE.config, "read_n": 5}, None, "read_n = None, not 5"),
-        ("draw", EXAMPLE.config, {"batch": 5, "seed": 1}, "seed = 0, not 1"),
-    ]:
+        ("draw", EXAMPLE.config, {**EXAMPLE.training, "seed": 1}, "seed = 0, not 1"),
+        (
+            "draw", EXAMPLE.config, {**EXAMPLE.training, "training pictures": [0.13, 0.21]},
+            "trained on as many other pictures",
+        ),
+    ]:  # fmt: skip
         with pytest.raises(MindrawError, match=message):
             EXAMPLE.require(path, kind, config, training)
 

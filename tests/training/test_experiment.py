@@ -18,7 +18,7 @@ import pytest
 
 from mindraw import data
 from mindraw.experiment import Experiment, main, peak_memory
-from mindraw.training import DrawTask, Run, load
+from mindraw.training import DrawTask, Run, load, save
 from mindraw.training.history import parse
 
 ROOT = Path(__file__).parents[2]
@@ -420,6 +420,18 @@ def test_another_data_set_under_the_same_name_is_refused(tiny, capsys, idx_folde
         (other / path.name).write_bytes(source.read_bytes())
     sentence = refused(capsys, ["--resume", "run", "--data", other, "--minibatches", "9"])
     assert "training images = 60, not 25" in sentence
+
+
+def test_as_many_other_pictures_are_refused(tiny, capsys, upside_down):
+    assert main(PRESETS, [*tiny, "--minibatches", "8", "--out", "run"]) == 0
+    capsys.readouterr()
+    more = ["--resume", "run", "--data", str(upside_down), "--minibatches", "9"]
+    assert "as many other pictures" in refused(capsys, more)
+    # a run from before this was looked at goes on with any
+    saved = load("run")
+    del saved.training["training pictures"]
+    save("run/checkpoint.h5", saved)
+    assert main(PRESETS, more) == 0
 
 
 def test_a_damaged_folder_is_told_in_one_sentence(tiny, capsys):

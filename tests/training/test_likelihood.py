@@ -105,12 +105,16 @@ def test_it_goes_on_where_it_was_with_the_same_estimates(trained, capsys, monkey
     assert "on 12 images of test" in capsys.readouterr().out
 
 
-def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(trained, smaller_idx_folder, capsys):
+def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(
+    trained, smaller_idx_folder, upside_down, capsys
+):
     other = ["--images", "2", "--data", str(smaller_idx_folder)]
     assert ask("--images", "2", "--out", "there.csv") == 0
     assert "not its data" not in capsys.readouterr().err
     assert ask(*other, "--out", "others.csv") == 0
     assert "was trained on 60 pictures, and here there are 40" in capsys.readouterr().err
+    assert ask("--images", "2", "--data", str(upside_down), "--out", "turned.csv") == 0
+    assert "was trained on as many other pictures" in capsys.readouterr().err
     assert ask(*other, "--out", "there.csv") == 2
     assert "tells of estimates with pictures = 25, not 15" in capsys.readouterr().err
 
