@@ -26,13 +26,6 @@ struct dim3 {
 };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-struct float2 {
-    float x, y;
-};
-struct float4 {
-    float x, y, z, w;
-};
-
 struct Barrier {
     unsigned waiting = 0, generation = 0;
 };
@@ -51,6 +44,31 @@ static struct {
 } machine;
 
 constexpr size_t GUARD = 256;  // bytes behind the shared memory, which must stay as they are
+
+// Numbers that a GPU reads at a time, and only from where their size divides the address.
+static void read_together(const void *from, size_t size)
+{
+    size_t address;  // of which the compiler, too, believes that the size divides it
+    asm("" : "=r"(address) : "0"(from));
+    if (address % size) machine.fault = "numbers read at a time from where they may not lie";
+}
+
+struct alignas(8) float2 {
+    float x, y;
+
+    float2(const float2 &other) : x(other.x), y(other.y) { read_together(&other, 8); }
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+
+    float4(float x, float y, float z, float w) : x(x), y(y), z(z), w(w) {}
+    float4 &operator=(const float4 &other)
+    {
+        read_together(&other, 16);
+        x = other.x, y = other.y, z = other.z, w = other.w;
+        return *this;
+    }
+};
 
 static void meet(Barrier &barrier, unsigned size)
 {

@@ -212,6 +212,18 @@ def test_short_products(short, launched):
     assert set(names) == {name for name in KERNELS if name.startswith("matmul")}
 
 
+@pytest.mark.parametrize("width", [4, 2])
+def test_numbers_are_read_together_only_where_they_may_be(short, launched, monkeypatch, width):
+    """The emulation tells what a GPU would stop at."""
+    launched(short(matmul.source()))
+    monkeypatch.setattr(matmul, "_width", lambda matrix, apart, length: 4)
+    wanted = f"matmul_rows_16_width_{width}"
+    kernel = matmul._kernel(wanted)
+    monkeypatch.setattr(matmul, "_kernel", lambda name: kernel)
+    with pytest.raises(AssertionError, match="from where they may not lie"):
+        worst_error(64, 48, 100, False, width // 2)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf, 3.4028e38, -3.4028e38])
 def test_what_is_not_finite_shows_in_a_short_product(short, launched, bad, turned):
