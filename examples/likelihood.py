@@ -58,6 +58,7 @@ def measure(given):
         "parameters": checkpoint.digest(),
         "split": given.split,
         "pictures": len(split),
+        "measured pictures": likeness(split),
         "samples": given.samples,
         "noise seed": given.seed,
     }

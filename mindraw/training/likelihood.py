@@ -136,9 +136,12 @@ class Survey:
         """Refuse a file beside the table that is of something else."""
         for name, value in what.items():
             if there.get(name) != value:
+                found = f"{name} = {there.get(name)!r}, not {value!r}"
+                if isinstance(value, list):  # what pictures look like: too long to read
+                    found = f"other {name}"
                 raise MindrawError(
-                    f"{self.beside} tells of estimates with {name} = {there.get(name)!r}, not "
-                    f"{value!r}: remove it and its table, or choose another --out"
+                    f"{self.beside} tells of estimates with {found}: remove it and its table, or "
+                    "choose another --out"
                 )
 
     @property

@@ -115,6 +115,12 @@ def test_other_data_than_the_runs_are_told_of_and_not_mixed_in(
     assert "was trained on 60 pictures, and here there are 40" in capsys.readouterr().err
     assert ask("--images", "2", "--data", str(upside_down), "--out", "turned.csv") == 0
     assert "was trained on as many other pictures" in capsys.readouterr().err
+    # where the run's own data have as many other test pictures
+    (path,) = upside_down.rglob("t10k-images*")
+    file = path.read_bytes()
+    path.write_bytes(file[:16] + file[:15:-1])
+    assert ask("--images", "2", "--data", str(upside_down), "--out", "there.csv") == 2
+    assert "tells of estimates with other measured pictures: remove it" in capsys.readouterr().err
     assert ask(*other, "--out", "there.csv") == 2
     assert "tells of estimates with pictures = 25, not 15" in capsys.readouterr().err
 
