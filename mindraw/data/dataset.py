@@ -121,8 +121,7 @@ def likeness(split, n=16):
     Returns
     -------
     list of float (at most n,)
-        Their means, to three decimals: how a picture was scaled or bent may differ in the last
-        digits from one machine to another.
+        Their means, to three decimals.
     """
     return [round(float(x.mean()), 3) for x in split.images(spread(split, n), 0)]
 

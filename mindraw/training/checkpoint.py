@@ -30,6 +30,8 @@ FORMAT = 1
 NAME = "checkpoint.h5"
 #: Under which name `Checkpoint.training` holds what the training pictures look like.
 LIKENESS = "training pictures"
+#: How far apart the means of two pictures are that count as one.
+ALIKE = 0.0015
 MAGIC = b"mindraw checkpoint "
 BLOCK = 512
 #: What to do about a file that cannot be used.
@@ -116,9 +118,11 @@ class Checkpoint:
     def knows(self, likeness):
         """Tell whether pictures of a `likeness` are what the run was trained on.
 
-        A checkpoint from before this was written down takes any.
+        A checkpoint from before this was written down takes any. Pictures that another version of
+        a library scaled or bent are the same.
         """
-        return self.training.get(LIKENESS, likeness) == likeness
+        mine = self.training.get(LIKENESS, likeness)
+        return len(mine) == len(likeness) and np.allclose(mine, likeness, rtol=0, atol=ALIKE)
 
     def restore(self, path, parameters, optimizer=None):
         """Load the parameters, and Adam's state, onto the backend they live on.
