@@ -200,6 +200,7 @@ def test_blas_has_one_thread_while_minibatches_are_made(toy, monkeypatch):
         return images(self, indices, epoch)
 
     monkeypatch.setattr(split, "images", looked_at)
+    monkeypatch.setattr("mindraw.training.task.likeness", lambda split: [])
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         toy.train(3)
     assert set(found) == {1}
