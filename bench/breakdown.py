@@ -20,6 +20,7 @@ from bench.configs import BATCH, CONFIGS, build, make_problem
 from bench.engines import available_cores, choose_own_kernels
 from bench.options import at_least_one
 from mindraw import Adam, get_backend, team
+from mindraw.backend import cpu_backend
 from mindraw.commands import Parser, guarded
 
 
@@ -64,7 +65,7 @@ class _Around:
         return call
 
 
-def profile(name: str, threads: int, steps: int):
+def profile(name: str, threads: int, steps: int, backend: str):
     """Time `steps` training steps, and the calls of the first process in them.
 
     Returns
@@ -74,7 +75,7 @@ def profile(name: str, threads: int, steps: int):
     rows : list of (name, calls, milliseconds, GFLOP/s)
         For one step, the longest first.
     """
-    ops, config, clock = get_backend("numpy"), CONFIGS[name], Clock()
+    ops, config, clock = get_backend(backend), CONFIGS[name], Clock()
     ops.xp, ops.kernels = clock.around(np, "numpy."), clock.around(ops.kernels, "kernel ")
     params, x, other = make_problem(config)
     model = build(config, ops, BATCH, threads)
@@ -115,13 +116,15 @@ def _main() -> None:
     parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--config", choices=CONFIGS, default="noattn")
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
+    parser.add_argument("--backend", choices=["numpy", "numba"], default=cpu_backend())
     parser.add_argument("--steps", type=at_least_one, default=15)
     parser.add_argument("--least", type=float, default=0.5, help="leave out what takes less (ms)")
     options = parser.parse_args()
     if choose_own_kernels():  # what NumPy has loaded cannot choose again
         os.execv(sys.executable, [sys.executable, *sys.argv])
-    total, rows = profile(options.config, options.threads, options.steps)
-    print(f"{options.config}, {options.threads} threads: {total:.1f} ms for a step\n")
+    total, rows = profile(options.config, options.threads, options.steps, options.backend)
+    on = f"{options.config}, {options.threads} threads"
+    print(f"{on}: {total:.1f} ms for a step, kernels of {options.backend}\n")
     print("| call | times | ms | share | GFLOP/s |\n|---|---|---|---|---|")
     left = [0, 0.0]
     for label, calls, ms, rate in rows:

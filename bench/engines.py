@@ -79,12 +79,14 @@ def cupy_version() -> str:
 class Mindraw(Engine):
     """The hand-written engine, on NumPy or CuPy."""
 
+    backend = "numpy"
+
     def __init__(self, config, params, x, other, setting):
         from mindraw.backend import get_backend
         from mindraw.optim import Adam
 
         on_gpu = setting.device == "gpu"
-        self.ops = get_backend("cupy" if on_gpu else "numpy")
+        self.ops = get_backend("cupy" if on_gpu else self.backend)
         self.version = cupy_version() if on_gpu else numpy_version()
         self.model = build(config, self.ops, x.shape[1], 1 if on_gpu else setting.threads)
         self.held = held(self.model)
@@ -119,6 +121,18 @@ class Mindraw(Engine):
     def _losses(self, k):
         losses = self.model.loss_and_gradient(self.x[k], self.other[k])
         return losses[:1] if is_classifier(self.model.config) else losses
+
+
+class MindrawNumba(Mindraw):
+    """The same with the kernels that Numba compiles, on a CPU."""
+
+    backend = "numba"
+
+    def __init__(self, config, params, x, other, setting):
+        super().__init__(config, params, x, other, setting)
+        import numba
+
+        self.version = f"numba {numba.__version__}, {self.version}"
 
 
 class Torch(Engine):
@@ -262,7 +276,13 @@ class Copy(Ceiling):
         self.xp.copyto(self.out, self.a)
 
 
-ENGINES = {"mindraw": Mindraw, "torch-eager": Torch, "torch-compile": TorchCompiled, "jax": Jax}
+ENGINES = {
+    "mindraw": Mindraw,
+    "mindraw-numba": MindrawNumba,
+    "torch-eager": Torch,
+    "torch-compile": TorchCompiled,
+    "jax": Jax,
+}
 
 
 #: Seconds of steps before the timed ones: processes that have slept may wake on the same core.

@@ -124,7 +124,7 @@ def main() -> int:
 def _main() -> None:
     parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=["noattn", "attn"])
-    parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy")
+    parser.add_argument("--backend", choices=["numpy", "numba", "cupy"], default="numpy")
     parser.add_argument("--steps", type=at_least_one, default=10)
     parser.add_argument(
         "--json", type=new_file, metavar="FILE", help="keep the rows as a JSON list"

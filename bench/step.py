@@ -4,7 +4,8 @@ Every engine runs in its own process with the same number of threads, gets the s
 pictures and noise, and is first checked against the others. Then they take turns, a few steps
 each, round after round, so that a machine that slows down slows all of them. A pause before each
 turn lets the thread pools of the last one fall asleep. With `--device gpu` all of them run on the
-GPU, mindraw through CuPy; products then keep float32's precision unless `--tf32` is given.
+GPU, mindraw through CuPy; products then keep float32's precision unless `--tf32` is given. On a CPU
+mindraw runs twice, on NumPy alone and with the kernels that Numba compiles.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ def run_config(
     per_round = {engine: np.median(seconds[engine], axis=1) for engine in running}
     rows = []
     for engine in running:
-        opponents = [other for other in medians if other not in ("mindraw", engine)]
+        opponents = [other for other in medians if other != engine and "mindraw" not in other]
         better = min(opponents, key=medians.get, default=None)
         ratio = float(np.median(per_round[better] / per_round[engine])) if better else None
         low, high = 1e3 * np.percentile(seconds[engine], (10, 90))
@@ -270,7 +271,7 @@ def print_table(rows: list[dict]) -> None:
             f"| {100 * r['floor_share']:.0f} % | {r['peak_mib']:.0f} | {held} |"
         )
     print(
-        "\nratio: how many times as fast as the better of the other engines (mindraw apart), "
+        "\nratio: how many times as fast as the best of the other engines (mindraw apart), "
         "median over rounds\n"
         "peak: largest resident memory, libraries included, or on a GPU the device's; held: what "
         "the engine lays out for a step (activations and their gradients)"
@@ -300,7 +301,7 @@ def main() -> int:
 def _main() -> None:
     parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="default: all that can run")
     parser.add_argument("--rounds", type=at_least_one, default=10)
     parser.add_argument("--steps", type=at_least_one, default=5, help="timed steps per turn")
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
@@ -323,6 +324,9 @@ def _main() -> None:
     options = parser.parse_args()
     if options.tf32 and options.device == "cpu":
         parser.error("--tf32 is for the GPU: add --device gpu")
+    engines = dict.fromkeys(options.engines or ENGINES)
+    if options.device == "gpu":
+        engines.pop("mindraw-numba", None)
     setting = Setting(options.threads, options.device, options.tf32, options.project_once)
     prepare_environment(setting)
     for name in choose_own_kernels():
@@ -332,7 +336,7 @@ def _main() -> None:
     rows = []
     for name in options.configs:
         deadline = options.patience and time.monotonic() + options.patience
-        started = start(name, list(dict.fromkeys(options.engines)), setting)
+        started = start(name, list(engines), setting)
         rows += run_config(name, started, options.rounds, options.steps, setting, deadline)
         if options.json:  # after each, so that whoever has to stop keeps what was timed
             options.json.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mindraw import MindrawError, figures, get_backend
+from mindraw.backend import NAMES
 from mindraw.commands import Parser, guarded
 from mindraw.experiment import title
 from mindraw.training.draw import load_model, pictures, windows
@@ -64,7 +65,7 @@ def draw(argv):
     parser.add_argument("--n", type=int, default=36, help="pictures (36)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     parser.add_argument("--out", type=Path, default=Path("generated"), help="folder (generated)")
-    parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
+    parser.add_argument("--backend", default="auto", choices=NAMES)
     given = parser.parse_args(argv)
     folder = generate(given.run, given.out, given.n, given.seed, given.backend)
     print(f"drawn {given.n}, into {folder}: generations.png, samples.png, samples.gif")

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mindraw import MindrawError, get_backend
+from mindraw.backend import NAMES
 from mindraw.commands import Parser, guarded
 from mindraw.data.dataset import announce, likeness
 from mindraw.errors import require_whole
@@ -99,7 +100,7 @@ def _main(argv):
     parser.add_argument("--data", help="folder to look for the data in first (the run's)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     parser.add_argument("--out", type=Path, help="table (RUN/likelihood-SPLIT-SAMPLES.csv)")
-    parser.add_argument("--backend", default="auto", choices=["numpy", "cupy", "auto"])
+    parser.add_argument("--backend", default="auto", choices=NAMES)
     return measure(parser.parse_args(argv))
 
 

@@ -14,7 +14,7 @@ from .errors import MindrawError
 from .kernels.graph import Recording
 from .team import shared_zeros
 
-NAMES = ("numpy", "cupy", "auto")
+NAMES = ("numpy", "numba", "cupy", "auto")
 #: float32 is for work, float64 for checks, complex128 for the complex step.
 DTYPES = ("float32", "float64", "complex128")
 
@@ -159,25 +159,30 @@ def get_backend(name="auto", dtype="float32"):
 
     Parameters
     ----------
-    name : {"numpy", "cupy", "auto"}
-        "auto" takes CuPy where it is installed and finds a GPU, else NumPy.
+    name : {"numpy", "numba", "cupy", "auto"}
+        "numba" is NumPy with kernels that Numba compiles for this CPU. "auto" takes CuPy where it
+        is installed and finds a GPU, else what `cpu_backend` says.
     dtype : {"float32", "float64", "complex128"}
 
     Raises
     ------
     MindrawError
-        If the name or dtype is unknown, CuPy is not installed, or CuPy finds no
+        If the name or dtype is unknown, Numba or CuPy is not installed, or CuPy finds no
         working driver; the sentence says which.
     """
     if name not in NAMES:
         raise MindrawError(f"there is no backend {name!r}: use one of {', '.join(NAMES)}")
     if dtype not in DTYPES:
         raise MindrawError(f"there is no dtype {dtype!r}: use one of {', '.join(DTYPES)}")
-    reason = None if name == "numpy" else why_no_cupy()
-    if name == "numpy" or (name == "auto" and reason is not None):
+    reason = why_no_cupy() if name in ("cupy", "auto") else None
+    if name == "auto" and reason is not None:
+        name = cpu_backend(dtype)
+    if name == "numpy":
         from .kernels import reference
 
         return Backend("numpy", np, reference, dtype)
+    if name == "numba":
+        return _compiled(dtype)
     if reason is not None:
         raise MindrawError(f"the backend cupy was asked for, but {reason}")
     if dtype == "complex128":
@@ -193,6 +198,42 @@ def get_backend(name="auto", dtype="float32"):
     backend = CupyBackend("cupy", xp, fused, dtype)
     backend.short = matmul
     return backend
+
+
+def _compiled(dtype):
+    reason = why_no_numba(dtype)
+    if reason is not None:
+        raise MindrawError(f"the backend numba was asked for, but {reason}")
+    from .kernels import compiled, reference
+
+    kernels = {name: getattr(reference, name) for name in reference.__all__}
+    kernels |= {name: getattr(compiled, name) for name in compiled.__all__}
+    return Backend("numba", np, SimpleNamespace(**kernels), dtype)
+
+
+def cpu_backend(dtype="float32"):
+    """Return which backend is the fastest here without a GPU: "numba" or "numpy".
+
+    Numba in float32 where it is installed; in float64 NumPy's own exp and tanh are faster.
+    """
+    return "numba" if dtype == "float32" and why_no_numba(dtype) is None else "numpy"
+
+
+def why_no_numba(dtype):
+    """Say in half a sentence why Numba cannot be used here, or return None where it can."""
+    if dtype == "complex128":
+        return "the complex step runs on the backend numpy only"
+    if importlib.util.find_spec("numba") is None:
+        return "Numba is not installed: pip install 'mindraw[numba]'"
+    # one that is older than NumPy refuses it when it is imported
+    try:
+        import numba  # noqa: F401
+    except Exception as error:
+        return (
+            f"Numba is installed and does not import ({_first_line(error)}): upgrade it, or use "
+            "--backend numpy"
+        )
+    return None
 
 
 def why_no_cupy():

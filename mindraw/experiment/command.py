@@ -72,7 +72,7 @@ def _main(presets, argv, finish):
         ops = get_backend(experiment.backend, experiment.dtype)
         _look_for_matplotlib(experiment)
         if experiment.backend == "auto" and importlib.util.find_spec("cupy") and ops.shares:
-            tell(f"mindraw: on NumPy, since {why_no_cupy()}")
+            tell(f"mindraw: on {ops.name}, since {why_no_cupy()}")
         folder = Path(experiment.out or Path("runs") / f"{experiment.name}-{preset}").expanduser()
         if run is None and experiment.out is not None:
             refuse_taken(folder)

@@ -89,8 +89,9 @@ class Options:
         The weights, the order of the pictures and all noise follow from it.
     threads : int or None
         Processes that share a minibatch, one for each core; None for what suits the machine.
-    backend : {"numpy", "cupy", "auto"}
-        Where to compute; auto takes a GPU where CuPy finds one.
+    backend : {"numpy", "numba", "cupy", "auto"}
+        What computes; auto takes a GPU where CuPy finds one, else Numba's kernels where that is
+        installed.
     dtype : {"float32", "float64"}
         Precision of all arithmetic; float64 takes two to three times as long.
     out : str or None
@@ -125,7 +126,7 @@ class Options:
     pictures: int = 100
     seed: int = 0
     threads: int | None = None
-    backend: Literal["numpy", "cupy", "auto"] = "auto"
+    backend: Literal["numpy", "numba", "cupy", "auto"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     out: str | None = None
 

@@ -16,8 +16,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--backend",
         default="numpy",
-        help="numpy (default): complex step and central differences; cupy: central differences "
-        "and the gradients of numpy; auto: cupy where there is one",
+        help="numpy (default): complex step and central differences; numba or cupy: central "
+        "differences and the gradients of numpy; auto: cupy where there is one, else numpy",
     )
     parser.add_argument(
         "--directions",

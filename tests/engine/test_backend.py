@@ -84,7 +84,9 @@ def test_noise_counts_as_numpys_philox():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(MindrawError, match="no backend 'torch': use one of numpy, cupy, auto"):
+    with pytest.raises(
+        MindrawError, match="no backend 'torch': use one of numpy, numba, cupy, auto"
+    ):
         get_backend("torch")
     with pytest.raises(MindrawError, match="no dtype 'float16'"):
         get_backend("numpy", "float16")
@@ -107,7 +109,7 @@ def test_cupy_without_a_driver(monkeypatch):
     fake_cupy(monkeypatch, types.SimpleNamespace(cuda=cuda))
     with pytest.raises(MindrawError, match="installed and finds no working NVIDIA driver or GPU"):
         get_backend("cupy")
-    assert get_backend("auto").name == "numpy"
+    assert get_backend("auto").name == backend.cpu_backend()
 
 
 @pytest.mark.parametrize("said", ["CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: 803\nmore", ""])
@@ -120,7 +122,7 @@ def test_cupy_with_a_driver_that_it_cannot_ask(monkeypatch, said):
     first = said.partition("\n")[0] or "no reason given"
     with pytest.raises(MindrawError, match=rf"installed and cannot ask for a GPU \({first}\): che"):
         get_backend("cupy")
-    assert get_backend("auto").name == "numpy"
+    assert get_backend("auto").name == backend.cpu_backend()
 
 
 @pytest.mark.parametrize("kind", [ImportError, AttributeError, RuntimeError])
@@ -137,7 +139,7 @@ def test_cupy_that_does_not_import(monkeypatch, kind):
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(MindrawError, match=r"does not import \(libcudart.so.99: not found\)"):
         get_backend("cupy")
-    assert get_backend("auto").name == "numpy"
+    assert get_backend("auto").name == backend.cpu_backend()
 
 
 def fake_cuda(monkeypatch, version):
@@ -157,10 +159,38 @@ def test_cupy_without_a_compiler(monkeypatch):
     fake_cuda(monkeypatch, missing)
     with pytest.raises(MindrawError, match="no NVRTC to compile the kernels with: pip install"):
         get_backend("cupy")
-    assert get_backend("auto").name == "numpy"
+    assert get_backend("auto").name == backend.cpu_backend()
 
 
 def test_the_complex_step_stays_on_numpy(monkeypatch):
     fake_cuda(monkeypatch, lambda: (13, 0))
     with pytest.raises(MindrawError, match="complex step runs on the backend numpy only"):
         get_backend("cupy", "complex128")
+
+
+def test_numba_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        MindrawError, match=r"Numba is not installed: pip install 'mindraw\[numba\]'"
+    ):
+        get_backend("numba")
+
+
+def test_numba_that_does_not_import(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(MindrawError, match="Numba is installed and does not import"):
+        get_backend("numba")
+    assert get_backend("auto").name == "numpy"
+
+
+def test_numba_is_for_float32_unless_it_is_asked_for(monkeypatch):
+    pytest.importorskip("numba", reason="Numba is not installed")
+    monkeypatch.setattr(backend, "why_no_cupy", lambda: "there is none")
+    assert get_backend("auto").name == "numba"
+    assert get_backend("auto", "float64").name == "numpy"
+    assert get_backend("auto", "complex128").name == "numpy"
+    assert get_backend("numba", "float64").name == "numba"
+    with pytest.raises(MindrawError, match="complex step runs on the backend numpy only"):
+        get_backend("numba", "complex128")

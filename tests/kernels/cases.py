@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from mindraw.kernels import reference
 from mindraw.nn.filterbank import Bank, bank_shapes
 
 
@@ -255,6 +256,17 @@ GLIMPSE = (
     "attentive_read_forward", "attentive_read_forward_alone", "attentive_read_backward",
     "attentive_read_backward_alone", "attentive_write_forward", "attentive_write_backward",
 )  # fmt: skip
+
+
+def adam(m, size, norm):
+    """The same for Adam, on so many numbers whose gradients have such a norm."""
+    arguments = {
+        "theta": m.dense(size), "m": m.dense(size), "v": m.positive(size),
+        "work": m.dense(min(size, reference.BLOCK)), "gradient": m.dense(size, scale=3),
+        "state": m.constant([norm, 0]), "clip": 5.0, "lr": 1e-2, "beta1": 0.5, "beta2": 0.999,
+        "eps": 1e-8, "count": 4,
+    }  # fmt: skip
+    return arguments, ["theta", "m", "v"]
 
 
 def kernel_of(name):

@@ -5,7 +5,9 @@ import inspect
 import numpy as np
 from cases import GLIMPSE, Maker, attention, glimpse, kernel_of, launch
 
+from mindraw import get_backend
 from mindraw.kernels import reference
+from mindraw.nn.filterbank import Bank, Grid, bank_shapes
 
 #: Of the largest number in an array.
 TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
@@ -42,3 +44,26 @@ def compare_noise(fused, n, dtype, **conversion):
     expected = launch(reference.standard_normal, {"eps": eps} | numbers)["eps"]
     got = launch(fused.standard_normal, {"eps": eps} | numbers, **conversion)["eps"]
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[dtype] * 8)
+
+
+def compare_narrow(kernels, dtype, log_s2):
+    """Read through filters narrower than a pixel, and back, beside the reference in float64."""
+    found = [_narrow(*how, log_s2) for how in ((kernels, dtype), (reference, "float64"))]
+    for ours, theirs in zip(*found, strict=True):
+        tolerance = 1e4 * TOLERANCE[dtype] * max(1, np.abs(theirs).max())
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+
+
+def _narrow(kernels, dtype, log_s2):
+    rng, B, N, A = np.random.default_rng(0), 8, 3, 20
+    grid = Grid(get_backend("numpy", dtype), A, A, N)
+    p = np.zeros((5, B), dtype)
+    p[:2], p[2] = rng.uniform(-1.5, 1.5, (2, B)), log_s2
+    shapes = bank_shapes(B, A, A, 1, N)
+    bank = Bank(grid, p, {key: np.zeros(shape, dtype) for key, shape in shapes.items()})
+    x, bias = rng.random((B, A, A)).astype(dtype), np.zeros((5, 1), dtype)
+    dr = rng.standard_normal((B, N, N)).astype(dtype)
+    r, dp = np.zeros((B, N, N), dtype), np.zeros((5, B), dtype)
+    kernels.attentive_read_forward(r, None, bank, bias, grid, x, None)
+    kernels.attentive_read_backward(dp, None, None, dr, None, bank, grid, r, None, x)
+    return r, np.float64(dp[:2]) * np.exp(log_s2), dp[2:]

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, elementwise, kernel_of
+from cases import ATTENTION, ELEMENTWISE, GLIMPSE, Maker, adam, elementwise, kernel_of
 from comparing import TOLERANCE, compare, compare_attention, compare_noise
 
 from mindraw import Adam, Draw, DrawConfig
@@ -163,14 +163,8 @@ def test_the_first_bad_update_is_noted(emulated, bad):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("size", [0, 1, 1000])
 def test_adam(emulated, size, dtype, norm):
-    m = Maker(3, dtype, apart=False)
-    arguments = {
-        "theta": m.dense(size), "m": m.dense(size), "v": m.positive(size),
-        "work": m.dense(min(size, reference.BLOCK)), "gradient": m.dense(size, scale=3),
-        "state": m.constant([norm, 0]), "clip": 5.0, "lr": 1e-2, "beta1": 0.5, "beta2": 0.999,
-        "eps": 1e-8, "count": 4,
-    }  # fmt: skip
-    compare(emulated, "adam", arguments, ["theta", "m", "v"])
+    arguments = adam(Maker(3, dtype, apart=False), size, norm)
+    compare(emulated, "adam", *arguments)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
