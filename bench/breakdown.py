@@ -20,7 +20,6 @@ from bench.configs import BATCH, CONFIGS, build, make_problem
 from bench.engines import available_cores, choose_own_kernels
 from bench.options import at_least_one
 from mindraw import Adam, get_backend, team
-from mindraw.backend import cpu_backend
 from mindraw.commands import Parser, guarded
 
 
@@ -116,7 +115,7 @@ def _main() -> None:
     parser = Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("--config", choices=CONFIGS, default="noattn")
     parser.add_argument("--threads", type=at_least_one, default=available_cores())
-    parser.add_argument("--backend", choices=["numpy", "numba"], default=cpu_backend())
+    parser.add_argument("--backend", choices=["numpy", "numba"], default="numpy")
     parser.add_argument("--steps", type=at_least_one, default=15)
     parser.add_argument("--least", type=float, default=0.5, help="leave out what takes less (ms)")
     options = parser.parse_args()

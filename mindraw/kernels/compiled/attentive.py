@@ -12,7 +12,8 @@ from numba import njit
 
 from .. import reference
 from ..reference.filterbank import NARROW
-from .elementary import COMPILED, exp, tanh
+from .canvas import error_image, undo_error_image
+from .elementary import COMPILED, exp
 
 #: Multiplications of a filterbank with a picture, above which BLAS is faster.
 LARGEST = 40_000
@@ -161,23 +162,12 @@ def _place_backward(dp, dFx, dFy, dlog_gamma, a, Fx, Fy, ex, ey, centre, offsets
 @njit(**COMPILED)
 def _add_products(out, weights, rows):
     """out[i] += sum_h weights[i, h] rows[h]."""
-    for h in range(len(rows)):
-        row = rows[h]
-        for i in range(len(out)):
-            weight, out_i = weights[i, h], out[i]
+    for i in range(len(out)):
+        out_i = out[i]
+        for h in range(len(rows)):
+            weight, row = weights[i, h], rows[h]
             for k in range(row.size):
                 out_i[k] += weight * row[k]
-
-
-@njit(**COMPILED)
-def _add_products_turned(out, weights, rows):
-    """out[h] += sum_i weights[i, h] rows[i]."""
-    for h in range(len(out)):
-        out_h = out[h]
-        for i in range(len(rows)):
-            weight, row = weights[i, h], rows[i]
-            for k in range(row.size):
-                out_h[k] += weight * row[k]
 
 
 @njit(**COMPILED)
@@ -190,15 +180,6 @@ def _set_inner(out, left, right):
             for k in range(left_i.size):
                 total += left_i[k] * right_h[k]
             out[i, h] = total
-
-
-@njit(**COMPILED)
-def _error_image(x_hat, x, canvas):
-    half = x.dtype.type(0.5)
-    for h in range(len(x)):
-        out, picture, logits = x_hat[h], x[h], canvas[h]
-        for k in range(out.size):
-            out[k] = picture[k] - (tanh(logits[k] * half) * half + half)
 
 
 # ------------------------------------------------------------------ reading and writing
@@ -216,7 +197,7 @@ def _read_forward(
         half[b, :] = 0
         _add_products(half[b, :N], Fy[b], x[b].reshape(H, C * W))
         if both:
-            _error_image(x_hat[b], x[b], canvas[b])
+            error_image(x_hat[b], x[b], canvas[b])
             _add_products(half[b, N:], Fy[b], x_hat[b].reshape(H, C * W))
         rows = half.shape[1] * C
         _set_inner(patch[b].reshape(rows, N), half[b].reshape(rows, W), Fx[b])
@@ -245,21 +226,16 @@ def _read_backward(
         drows, rows = dpatch.reshape(P * N * C, N), half[b].reshape(P * N * C, W)
         dFx[:] = 0
         dhalf[:] = 0
-        _add_products_turned(dFx, drows, rows)
+        _add_products(dFx, drows.T, rows)
         _add_products(dhalf.reshape(P * N * C, W), drows, Fx[b])
         _set_inner(dFy, dhalf[:N], x[b].reshape(H, C * W))
         if both:
-            error = x_hat[b].reshape(H, C * W)
-            _set_inner(more, dhalf[N:], error)
+            _set_inner(more, dhalf[N:], x_hat[b].reshape(H, C * W))
             dFy += more
             dx_hat[:] = 0
-            _add_products_turned(dx_hat, Fy[b], dhalf[N:])
-            picture, beyond = x[b].reshape(H, C * W), dcanvas[b].reshape(H, C * W)
-            out = dcanvas_prev[b].reshape(H, C * W)
-            for h in range(H):
-                for k in range(C * W):
-                    s = picture[h, k] - error[h, k]
-                    out[h, k] = beyond[h, k] - dx_hat[h, k] * s * (real(1) - s)
+            _add_products(dx_hat, Fy[b].T, dhalf[N:])
+            flow = dx_hat.reshape(H * C, W)
+            undo_error_image(dcanvas_prev[b], flow, dcanvas[b], x_hat[b], x[b])
         _place_backward(dp, dFx, dFy, dlog_gamma, a, Fx, Fy, ex, ey, centre, offsets, b)
 
 
@@ -277,7 +253,7 @@ def _write_forward(
                 patch[b, i, k] = (w[b, i, k] + bias_w[i, k]) / gamma
         half[b, :] = 0
         _add_products(half[b].reshape(N * C, W), patch[b].reshape(N * C, N), Fx[b])
-        _add_products_turned(canvas[b].reshape(H, C * W), Fy[b], half[b])
+        _add_products(canvas[b].reshape(H, C * W), Fy[b].T, half[b])
 
 
 @njit(**COMPILED)
@@ -294,7 +270,7 @@ def _write_backward(dp, dw, dcanvas, a, Fx, Fy, ex, ey, half, patch, centre, off
         dhalf[:] = 0
         _add_products(dhalf, Fy[b], flow)
         dFx[:] = 0
-        _add_products_turned(dFx, patch[b].reshape(N * C, N), dhalf.reshape(N * C, W))
+        _add_products(dFx, patch[b].reshape(N * C, N).T, dhalf.reshape(N * C, W))
         _set_inner(dpatch.reshape(N * C, N), dhalf.reshape(N * C, W), Fx[b])
         for i in range(N):
             for k in range(C * N):

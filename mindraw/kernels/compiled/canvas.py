@@ -7,22 +7,19 @@ from .elementary import COMPILED, refuse_apart, row, tanh
 
 def error_image_forward(x_hat, x, canvas):
     """The same as `reference.error_image_forward`."""
-    arrays = (x_hat, x, canvas)
-    refuse_apart(*arrays)
-    for image in zip(*arrays, strict=True) if x.ndim == 3 else [arrays]:
-        _forward(*image)
+    refuse_apart(x_hat, x, canvas)
+    error_image(x_hat, x, canvas)
 
 
 def error_image_backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
     """The same as `reference.error_image_backward`, but that dx_hat stays as it is."""
-    arrays = (dcanvas_prev, dx_hat, dcanvas, x_hat, x)
-    refuse_apart(*arrays)
-    for image in zip(*arrays, strict=True) if x.ndim == 3 else [arrays]:
-        _backward(*image)
+    refuse_apart(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
+    undo_error_image(dcanvas_prev, dx_hat, dcanvas, x_hat, x)
 
 
 @njit(**COMPILED)
-def _forward(x_hat, x, canvas):
+def error_image(x_hat, x, canvas):
+    """Set x_hat, in compiled code."""
     half = x.dtype.type(0.5)
     for j in range(len(x)):
         out, picture, logits = row(x_hat, j), row(x, j), row(canvas, j)
@@ -31,7 +28,8 @@ def _forward(x_hat, x, canvas):
 
 
 @njit(**COMPILED)
-def _backward(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
+def undo_error_image(dcanvas_prev, dx_hat, dcanvas, x_hat, x):
+    """Set dcanvas_prev, in compiled code."""
     one = x.dtype.type(1)
     for j in range(len(x)):
         out, flow, beyond = row(dcanvas_prev, j), row(dx_hat, j), row(dcanvas, j)

@@ -8,16 +8,14 @@ from .elementary import COMPILED, exp, refuse_apart, row, tanh
 
 def gaussian_forward(z, latent, q, bias, eps):
     """The same as `reference.gaussian_forward`."""
-    n, B = z.shape
-    q = q.reshape(2 * n, B)
+    q, bias = q.reshape(2, *z.shape), bias.reshape(2, len(z))
     refuse_apart(z, q, eps)
-    _forward(z, latent, q, bias.reshape(2 * n, 1), eps)
+    _forward(z, latent, q, bias, eps)
 
 
 def gaussian_backward(dq, dz, q, z, scale):
     """The same as `reference.gaussian_backward`, but that dz and q stay as they are."""
-    n, B = z.shape
-    dq, q = dq.reshape(2, n, B) if dq.ndim == 2 else dq, q.reshape(2 * n, B)
+    dq, q = (each.reshape(2, *z.shape) for each in (dq, q))
     refuse_apart(dq, dz, q, z)
     _backward(dq, dz, q, z, z.dtype.type(scale))
 
@@ -28,9 +26,9 @@ def _forward(z, latent, q, bias, eps):
     half, one, two = z.dtype.type(0.5), z.dtype.type(1), z.dtype.type(2)
     loss = np.zeros(B, z.dtype)
     for j in range(n):
-        mu, log_s, sample, noise = row(q, j), row(q, n + j), row(z, j), row(eps, j)
-        mu += bias[j, 0]
-        log_s += bias[n + j, 0]
+        mu, log_s, sample, noise = row(q[0], j), row(q[1], j), row(z, j), row(eps, j)
+        mu += bias[0, j]
+        log_s += bias[1, j]
         for b in range(B):
             s = exp(log_s[b])
             loss[b] += mu[b] * mu[b] + s * s - two * log_s[b] - one
@@ -44,7 +42,7 @@ def _backward(dq, dz, q, z, scale):
     n, B = z.shape
     one, two = z.dtype.type(1), z.dtype.type(2)
     for j in range(n):
-        mu, log_s, sample, flow = row(q, j), row(q, n + j), row(z, j), row(dz, j)
+        mu, log_s, sample, flow = row(q[0], j), row(q[1], j), row(z, j), row(dz, j)
         dmu, dlog_s = row(dq[0], j), row(dq[1], j)
         for b in range(B):
             dmu[b] = flow[b] + scale * mu[b]

@@ -8,35 +8,32 @@ from .elementary import COMPILED, refuse_apart, row, tanh
 
 def lstm_forward(h, cell, gates, constant, cell_prev):
     """The same as `reference.lstm_forward`."""
-    gates = gates.reshape(4 * len(h), h.shape[1])
+    gates, constant = (each.reshape(4, len(h), each.shape[-1]) for each in (gates, constant))
     refuse_apart(h, cell, gates, constant, cell_prev)
     _forward(h, cell, gates, constant, cell_prev)
 
 
 def lstm_backward(dgates, dcell, gates, dh, dh_u, dh_v, cell, cell_prev):
     """The same as `reference.lstm_backward`, but that gates, dh and cell stay as they are."""
-    n, B = cell.shape
+    dgates, gates = (each.reshape(4, *cell.shape) for each in (dgates, gates))
     u, v = (dh if more is None else more for more in (dh_u, dh_v))  # a place for what is not
-    there = (dh_u is not None, dh_v is not None)
-    dgates = dgates.reshape(4, n, B) if dgates.ndim == 2 else dgates
-    gates = gates.reshape(4 * n, B)
     refuse_apart(dgates, dcell, gates, dh, u, v, cell, cell_prev)
+    there = (dh_u is not None, dh_v is not None)
     _backward(dgates, dcell, gates, dh, u, v, *there, cell, cell_prev)
 
 
 @njit(**COMPILED)
 def _forward(h, cell, gates, constant, cell_prev):
     n, B = cell.shape
-    half, one_for_all = gates.dtype.type(0.5), constant.shape[1] == 1
+    half, one_for_all = gates.dtype.type(0.5), constant.shape[2] == 1
     for j in range(n):
-        i, f = row(gates, j), row(gates, n + j)
-        o, g = row(gates, 2 * n + j), row(gates, 3 * n + j)
+        i, f, o, g = row(gates[0], j), row(gates[1], j), row(gates[2], j), row(gates[3], j)
         before, now, out = row(cell_prev, j), row(cell, j), row(h, j)
         for k, gate in enumerate((i, f, o, g)):
             if one_for_all:
-                gate += constant[k * n + j, 0]
+                gate += constant[k, j, 0]
             else:
-                gate += row(constant, k * n + j)
+                gate += row(constant[k], j)
         for gate in (i, f, o):
             for b in range(B):
                 gate[b] = tanh(gate[b] * half) * half + half
@@ -55,8 +52,7 @@ def _backward(dgates, dcell, gates, dh, dh_u, dh_v, has_u, has_v, cell, cell_pre
     flow, da = np.empty(B, gates.dtype), np.empty((4, B), gates.dtype)
     di, df, do, dg = da[0], da[1], da[2], da[3]
     for j in range(n):
-        i, f = row(gates, j), row(gates, n + j)
-        o, g = row(gates, 2 * n + j), row(gates, 3 * n + j)
+        i, f, o, g = row(gates[0], j), row(gates[1], j), row(gates[2], j), row(gates[3], j)
         before, now, dc = row(cell_prev, j), row(cell, j), row(dcell, j)
         flow[:] = row(dh, j)
         if has_u:
